@@ -1,0 +1,57 @@
+"""One request to one specialist in one run, while it is open: what the fold keeps of it, and what its specialist is told."""
+
+import hashlib
+from enum import StrEnum
+
+import attrs
+
+from statecore.events import Payload
+
+
+class CallState(StrEnum):
+    """Of an open call. `started`: in flight, or cut. `waiting`: its next attempt has a time. `deferred`: a guard holds it.
+    `unknown`: parked until somebody settles it."""
+
+    STARTED = "started"
+    WAITING = "waiting"
+    DEFERRED = "deferred"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen
+class Call:
+    """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts from 1 for each
+    specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why the last attempt was rejected.
+    `since` and `wake`: seconds since the epoch.
+    """
+
+    run: str
+    id: str
+    specialist: str
+    attempt: int
+    rank: int
+    effect: str
+    request: Payload
+    reads: tuple[int, ...]
+    status: CallState
+    since: float
+    wake: float | None = None
+    cuts: int = 0
+    faults: tuple[str, ...] = ()
+    why: str = ""
+    home: str = attrs.field(default="", eq=False)
+    """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
+
+    @property
+    def state(self) -> str:
+        return self.id.rpartition("#")[0]
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same for all attempts of the call, in every process, and for no other call."""
+        return key(self.run, self.id)
+
+
+def key(run: str, call: str) -> str:
+    """sha256 over run, state and entry, as 64 hex digits."""
+    return hashlib.sha256(f"{run}\0{call}".encode()).hexdigest()

@@ -1,0 +1,328 @@
+"""The chart: a workflow class body as plain data, with everything that is wrong in the text of it found on the way.
+
+Paths name places: `reading`, `both/left/reading`. What needs the compiled table to be seen is in `check.py`.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NoReturn, get_type_hints
+
+import attrs
+
+from statecore.contract import spelled
+from statecore.declare import History, Place, State, Transition, is_compound
+from statecore.errors import DefinitionError
+from statecore.failures import Failure
+from statecore.messages import Completed, Done, Failed, Trigger, pattern, spell
+from statecore.specialist import Specialist, check_failure
+
+
+@attrs.frozen
+class Node:
+    """A place. `kind`: state, compound, parallel, history or history* (deep). `order`: of declaration."""
+
+    path: str
+    parent: str | None
+    kind: str
+    initial: bool
+    final: bool
+    state: State | None = attrs.field(default=None, eq=False)
+    says: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def outcome(self) -> str:
+        return self.state.outcome if self.state else ""
+
+
+@attrs.frozen
+class Arrow:
+    """A transition from one source. `payloads`: the types that fire it."""
+
+    name: str
+    source: str
+    target: str
+    kind: type[Trigger[Any]]
+    payloads: tuple[type, ...]
+    cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=False)
+    at_most: int | None = None
+    says: str = ""
+
+    @property
+    def on(self) -> str:
+        return " | ".join(spell(self.kind, payload) for payload in self.payloads)
+
+    @property
+    def condition(self) -> str:
+        return getattr(self.cond, "__name__", str(self.cond)) if self.cond else ""
+
+
+@attrs.frozen(slots=False)
+class Chart:
+    """`takes`: the class of the run's input. Nodes and arrows in declaration order, `any_state` arrows last."""
+
+    name: str
+    version: str
+    takes: type
+    doc: str
+    nodes: dict[str, Node]
+    arrows: tuple[Arrow, ...]
+
+    def wrong(self, what: str) -> NoReturn:
+        raise DefinitionError(f"{self.name}: {what}")
+
+    def chain(self, path: str) -> tuple[str, ...]:
+        """The place and its ancestors, inmost first."""
+        out = [path]
+        while (parent := self.nodes[out[-1]].parent) is not None:
+            out.append(parent)
+        return tuple(out)
+
+    def children(self, path: str | None) -> list[Node]:
+        return [node for node in self.nodes.values() if node.parent == path]
+
+    @cached_property
+    def working(self) -> tuple[Node, ...]:
+        """The states that have something to do."""
+        return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
+
+    @cached_property
+    def flat(self) -> bool:
+        return all(node.kind == "state" for node in self.nodes.values())
+
+    def state(self, path: str) -> State:
+        state = self.nodes[path].state
+        assert state is not None
+        return state
+
+
+def scan(cls: type, takes: type, version: str) -> Chart:
+    """Read a class body. Raises DefinitionError at the first thing that cannot be right."""
+    chart = _Scan(cls, takes, version).chart()
+    _bodies(chart)
+    for node in chart.nodes.values():
+        if node.state is not None:
+            _state(chart, node, node.state)
+    _names(chart)
+    for arrow in chart.arrows:
+        _comes(chart, arrow)
+    return chart
+
+
+class _Scan:
+    def __init__(self, cls: type, takes: type, version: str) -> None:
+        self.cls, self.takes, self.version = cls, takes, version
+        self.nodes: dict[str, Node] = {}
+        self.paths: dict[int, str] = {}
+        self.places: list[Place] = []
+        self.loose: list[tuple[str, str | None, Transition]] = []
+
+    def chart(self) -> Chart:
+        self.walk(self.cls, None)
+        self.unnamed()
+        self.loose.sort(key=lambda found: found[2].sources is None)
+        arrows = [arrow for path, parent, transition in self.loose for arrow in self.arrows(path, parent, transition)]
+        doc = inspect.cleandoc(self.cls.__doc__ or "")
+        return Chart(self.cls.__name__, self.version, self.takes, doc, self.nodes, tuple(arrows))
+
+    def wrong(self, what: str) -> NoReturn:
+        raise DefinitionError(f"{self.cls.__name__}: {what}")
+
+    def walk(self, body: type, parent: str | None) -> None:
+        for key, value in vars(body).items():
+            path = key if parent is None else f"{parent}/{key}"
+            if isinstance(value, Transition):
+                self.loose.append((path, parent, value))
+            elif isinstance(value, State) or is_compound(value):
+                self.place(path, parent, value)
+            elif isinstance(value, Specialist):
+                self.wrong(f"`{path}` is a specialist, expected a state: write `{key} = State({value.name}, ...)`")
+
+    def place(self, path: str, parent: str | None, value: Any) -> None:
+        if id(value) in self.paths:
+            self.wrong(f"`{path}` and `{self.paths[id(value)]}` are one and the same state: make two")
+        self.paths[id(value)] = path
+        self.places.append(value)
+        if isinstance(value, State):
+            kind = ("history*" if value.deep else "history") if isinstance(value, History) else "state"
+            self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says)
+        else:
+            kind = "parallel" if value.parallel else "compound"
+            self.nodes[path] = Node(path, parent, kind, value.initial, False, None, inspect.cleandoc(value.__doc__ or "") if "__doc__" in vars(value) else "")
+            self.walk(value, path)
+
+    def unnamed(self) -> None:
+        named = {id(transition) for _, _, transition in self.loose}
+        for place in self.places:
+            for transition in place.leaving:
+                if id(transition) not in named:
+                    kind, payloads = self.pattern("?", transition.on)
+                    on = " | ".join(spell(kind, payload) for payload in payloads)
+                    self.wrong(
+                        f"a transition from `{self.paths[id(place)]}` on {on} has no name, or its name was given to a second one: assign each to a name of its own"
+                    )
+
+    def pattern(self, path: str, on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
+        try:
+            return pattern(on)
+        except TypeError as fault:
+            self.wrong(f"transition `{path}`: {fault}")
+
+    def path_of(self, place: Place, what: str) -> str:
+        if id(place) not in self.paths:
+            self.wrong(f"{what} a state that this class does not have (was its name used twice?): take one of this class")
+        return self.paths[id(place)]
+
+    def arrows(self, path: str, parent: str | None, transition: Transition) -> list[Arrow]:
+        if len(set(transition.names)) > 1:
+            self.wrong(f"one transition has {len(transition.names)} names: {', '.join(transition.names)}; keep one")
+        kind, payloads = self.pattern(path, transition.on)
+        for payload in payloads:
+            self.payload(path, kind, payload)
+        if transition.at_most is not None and not (type(transition.at_most) is int and transition.at_most >= 1):
+            self.wrong(f"transition `{path}`: at_most={transition.at_most!r}, expected a whole number from 1 up")
+        self.condition(path, transition.cond, kind, payloads)
+        target = self.path_of(transition.target, f"transition `{path}` leads to")
+        made = []
+        for source in self.sources(path, parent, transition, target):
+            if self.nodes[source].final:
+                self.wrong(f"transition `{path}` leaves `{source}`, which is final: nothing leaves a final state; drop it or make `{source}` not final")
+            made.append(Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says))
+        return made
+
+    def payload(self, path: str, kind: type[Trigger[Any]], payload: type) -> None:
+        if kind is Failed:
+            if not (isinstance(payload, type) and issubclass(payload, Failure)):
+                self.wrong(f"transition `{path}`: Failed[{spelled(payload)}], but {spelled(payload)} is no Failure: derive it from one, or wait for Completed")
+            check_failure(payload)
+        elif kind is not Done and not (isinstance(payload, type) and attrs.has(payload)):
+            self.wrong(f"transition `{path}`: {kind.__name__}[{spelled(payload)}] is no contract: expected an attrs class")
+
+    def sources(self, path: str, parent: str | None, transition: Transition, target: str) -> list[str]:
+        if transition.sources is not None:
+            return [self.path_of(source, f"transition `{path}` leaves") for source in transition.sources]
+        siblings = [n for n in self.nodes.values() if n.parent == parent and not n.final and not n.kind.startswith("history")]
+        return [node.path for node in siblings if not f"{target}/".startswith(f"{node.path}/")]
+
+    def condition(self, path: str, cond: Any, kind: type, payloads: tuple[type, ...]) -> None:
+        if cond is None:
+            return
+        name = getattr(cond, "__name__", repr(cond))
+        if inspect.iscoroutinefunction(cond):
+            self.wrong(f"transition `{path}`: condition `{name}` is async, expected a function that answers at once: let a specialist find out, and ask its output")
+        try:
+            parameters = list(inspect.signature(cond).parameters)
+        except (TypeError, ValueError):
+            self.wrong(f"transition `{path}`: cond={cond!r} cannot be asked, expected a function of one parameter")
+        if len(parameters) != 1:
+            self.wrong(f"transition `{path}`: condition `{name}` takes {len(parameters)} parameters, expected one: it is asked with the payload alone")
+        try:
+            asks = get_type_hints(cond).get(parameters[0])
+        except NameError as fault:
+            self.wrong(f"transition `{path}`: the annotations of condition `{name}` cannot be read ({fault}): define the types at module level")
+        if isinstance(asks, type) and not all(issubclass(payload, asks) for payload in payloads):
+            on = " | ".join(spell(kind, payload) for payload in payloads)
+            self.wrong(f"transition `{path}` fires on {on}, but its condition `{name}` asks a {asks.__name__}: give it a condition over its own payload")
+
+
+def _bodies(chart: Chart) -> None:
+    if not chart.nodes:
+        chart.wrong("no states: write at least an initial and a final one")
+    for body in (None, *(node.path for node in chart.nodes.values() if node.kind in ("compound", "parallel"))):
+        inside = [node for node in chart.children(body) if not node.kind.startswith("history")]
+        where = "the workflow" if body is None else f"`{body}`"
+        if not inside:
+            chart.wrong(f"{where} has no states: write at least an initial one")
+        if body is not None and chart.nodes[body].kind == "parallel":
+            if any(node.kind == "state" for node in inside) or len(inside) < 2:
+                chart.wrong(f"{where} is parallel: expected two or more compounds inside, found {', '.join(n.name for n in inside)}")
+            continue
+        initial = [node.name for node in inside if node.initial]
+        if len(initial) != 1:
+            chart.wrong(f"{where} needs one initial state, found {', '.join(initial) or 'none'}: mark one `initial=True`")
+
+
+def _state(chart: Chart, node: Node, state: State) -> None:
+    path = node.path
+    if node.final and (state.does or state.initial):
+        chart.wrong(f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it")
+    if state.outcome not in ("completed", "failed", "partial"):
+        chart.wrong(f"`{path}`: outcome={state.outcome!r}, expected completed, failed or partial")
+    if state.outcome != "completed" and not (node.final and node.parent is None):
+        chart.wrong(f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it `final=True`")
+    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback):
+        chart.wrong(f"`{path}` has nothing to do, so `give`, `attempts`, `fallback` and `guards` say nothing: name a specialist or drop them")
+    if not (type(state.attempts) is int and state.attempts >= 1):
+        chart.wrong(f"`{path}`: attempts={state.attempts!r}, expected a whole number from 1 up")
+    if not (isinstance(state.timeout, int | float) and state.timeout > 0):
+        chart.wrong(f"`{path}`: timeout={state.timeout!r}, expected seconds above 0")
+    for specialist in state.specialists:
+        _work(chart, path, state, specialist)
+
+
+def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
+    if not isinstance(specialist, Specialist):
+        chart.wrong(f"`{path}`: expected a specialist, found {spelled(type(specialist))} {specialist!r}: decorate the function with @specialist(...)")
+    if specialist.effect == "once" and state.attempts > 1:
+        chart.wrong(
+            f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not happen twice: label it pure or idempotent, or leave one attempt"
+        )
+    first = state.specialists[0]
+    extra = [given.name for given in specialist.gives if given.name not in {g.name for g in first.gives}]
+    if specialist.takes.cls is not first.takes.cls or extra:
+        chart.wrong(
+            f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.name} and gives {_given(specialist)}, "
+            f"expected what `{first.name}` has: {first.takes.name} and {_given(first)}"
+        )
+
+
+def _given(specialist: Specialist[Any, Any]) -> str:
+    return " | ".join(contract.name for contract in specialist.gives)
+
+
+def contracts(chart: Chart) -> list[type]:
+    """Every class whose values the runs of a chart may record, each once."""
+    found: dict[type, None] = {chart.takes: None}
+    for node in chart.working:
+        for specialist in chart.state(node.path).specialists:
+            found |= dict.fromkeys((specialist.takes.cls, *(given.cls for given in specialist.gives), *specialist.fails))
+        for guard in chart.state(node.path).guards:
+            found |= dict.fromkeys(guard.fails)
+    for arrow in chart.arrows:
+        if arrow.kind is not Done:
+            found |= dict.fromkeys(arrow.payloads)
+    return list(found)
+
+
+def _names(chart: Chart) -> None:
+    by_name: dict[str, type] = {}
+    for cls in contracts(chart):
+        other = by_name.setdefault(cls.__name__, cls)
+        if other is not cls:
+            chart.wrong(f"two contracts are named {cls.__name__} ({other.__module__} and {cls.__module__}), and the log tells them apart by name: rename one")
+
+
+def _comes(chart: Chart, arrow: Arrow) -> None:
+    """A trigger that never comes: the source has nothing to do that ends so."""
+    inside = [node for node in chart.working if arrow.source in chart.chain(node.path)]
+    given = dict.fromkeys(given.cls for node in inside for s in chart.state(node.path).specialists for given in s.gives)
+    if arrow.kind is Completed:
+        for payload in arrow.payloads:
+            if not any(issubclass(cls, payload) for cls in given):
+                gives = " | ".join(f"Completed[{cls.__name__}]" for cls in given) or "nothing: it has nothing to do"
+                chart.wrong(f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which never comes: `{arrow.source}` gives {gives}")
+    if arrow.kind is Failed and not inside and arrow.source in _named_sources(chart, arrow):
+        chart.wrong(f"transition `{arrow.name}` waits in `{arrow.source}` for {arrow.on}, which never comes: `{arrow.source}` has nothing to do")
+    if arrow.kind is Done and chart.nodes[arrow.source].kind not in ("compound", "parallel"):
+        chart.wrong(f"transition `{arrow.name}`: `{arrow.source}` has no body that could be Done: wait for its Completed[...]")
+
+
+def _named_sources(chart: Chart, arrow: Arrow) -> list[str]:
+    """The sources of a transition; empty for one from several places, where a silent one does no harm."""
+    sources = [other.source for other in chart.arrows if other.name == arrow.name]
+    return sources if len(sources) == 1 else []
+

@@ -1,0 +1,297 @@
+"""What can be seen wrong in a table before the first call. Each fault names the culprit, what was found, and the remedy.
+
+All of it is search over one graph whose nodes are configurations and whose edges are moves. Definite assignment is the search for the
+shortest run that avoids every move giving the value: what is found is the offending path, and finding none is the proof.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from statecore.chart import Arrow, Chart, Node
+from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
+from statecore.handover import SIGNAL, START, Handover, Param, handover
+from statecore.messages import Failed
+from statecore.table import Config, Letter, Move, Question, Table, leaves, payload_types
+
+
+@attrs.frozen
+class Edge:
+    """One way a run may move, and the value that moved it. `by`: whose value. `spent`: a bound was used up first."""
+
+    source: Config | None
+    letter: Letter | None
+    move: Move
+    by: str
+    gives: type
+    spent: str = ""
+
+    def __str__(self) -> str:
+        return f"{' + '.join(self.move.transitions) or 'start'} -> {self.move.config}"
+
+
+@attrs.frozen
+class Facts:
+    """What every check asks: the chart, its table, and the table's moves as edges."""
+
+    chart: Chart
+    table: Table
+    edges: tuple[Edge, ...]
+
+
+def check(chart: Chart, table: Table) -> dict[str, Handover]:
+    """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
+    facts = Facts(chart, table, tuple(_edges(chart, table)))
+    for rule in (_reached, _failures_come, _answered, _not_shadowed, _ends, _bounded):
+        rule(facts)
+    handovers = {node.path: handover(chart, node.path) for node in chart.working}
+    for path, compiled in handovers.items():
+        _assigned(facts, path, compiled)
+    return handovers
+
+
+def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
+    """How the work of a state may fail, each failure with who gives it."""
+    state = chart.state(node.path)
+    found: dict[type[Failure], str] = {}
+    for specialist in state.specialists:
+        found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
+        if specialist.effect == "once":
+            found.setdefault(NotDone, "a person who settles the call")
+    for guard in state.guards:
+        found |= {failure: f"guard `{guard.name}`" for failure in guard.fails if failure not in found}
+    found.setdefault(Refused, "a guard of the engine")
+    if state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
+        found.setdefault(Broken, "a hand-over or condition that raises")
+    return found
+
+
+def _edges(chart: Chart, table: Table) -> Iterable[Edge]:
+    types = payload_types(chart)
+    yield Edge(None, None, table.start, START, chart.takes)
+    for (config, letter), row in table.rows.items():
+        for asked, move in leaves(row):
+            by = letter.of or SIGNAL
+            if move is not None:
+                yield Edge(config, letter, move, by, types[letter])
+            elif (spent := _spent(asked)) and (exhausted := table.letter(letter.of, Failed, Exhausted)):
+                for _, other in leaves(table.rows[config, exhausted]):
+                    if other is not None:
+                        yield Edge(config, letter, other, by, types[letter], spent)
+
+
+def _spent(asked: tuple[tuple[Question, bool], ...]) -> str:
+    """The bound that was used up on the way, if one was."""
+    return next((question.transition for question, said in asked if question.limit and not said), "")
+
+
+def path_avoiding(edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool]) -> list[Edge] | None:
+    """The shortest run that reaches `goal` over no edge that `avoid`s. None: there is none (definite assignment)."""
+    leaving: dict[Config | None, list[Edge]] = {}
+    for edge in edges:
+        leaving.setdefault(edge.source, []).append(edge)
+    todo: deque[tuple[Config | None, tuple[Edge, ...]]] = deque([(None, ())])
+    seen: set[Config | None] = {None}
+    while todo:
+        at, path = todo.popleft()
+        for edge in leaving.get(at, []):
+            if avoid(edge):
+                continue
+            if goal(edge):
+                return [*path, edge]
+            if edge.move.config not in seen:
+                seen.add(edge.move.config)
+                todo.append((edge.move.config, (*path, edge)))
+    return None
+
+
+def story(path: list[Edge]) -> str:
+    """A path as lines: what came, and where it led."""
+    lines = []
+    for edge in path:
+        came = str(edge.letter) if edge.letter else "Start"
+        if edge.spent:
+            came += f" ({edge.spent} used up: Failed[Exhausted])"
+        lines.append(f"      {came:<38} {edge}")
+    return "\n".join(lines)
+
+
+def _reached(facts: Facts) -> None:
+    reached = {place for edge in facts.edges for place in (*edge.move.entered, *edge.move.config.states)}
+    for node in facts.chart.nodes.values():
+        if node.path not in reached and not node.kind.startswith("history"):
+            facts.chart.wrong(f"`{node.path}` cannot be reached: no transition that can fire leads there; add one or drop the state")
+
+
+def _ends(facts: Facts) -> None:
+    chart = facts.chart
+    finals = {node.path for node in chart.nodes.values() if node.final and node.parent is None}
+    back: dict[Config, set[Config | None]] = {}
+    for edge in facts.edges:
+        back.setdefault(edge.move.config, set()).add(edge.source)
+    good: set[Config | None] = {config for config in back if finals & set(config.states)}
+    todo = list(good)
+    while todo:
+        for before in back.get(todo.pop(), ()):  # type: ignore[arg-type]
+            if before is not None and before not in good:
+                good.add(before)
+                todo.append(before)
+    for config in back:
+        if config not in good:
+            chart.wrong(f"a run in `{config}` can never end: no final state can be reached from there; add a transition that leads on")
+
+
+def _failures_come(facts: Facts) -> None:
+    """A transition that waits for a failure which none of its sources gives."""
+    chart = facts.chart
+    for name in dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.kind is Failed):
+        arrows = [arrow for arrow in chart.arrows if arrow.name == name]
+        sources = {arrow.source for arrow in arrows}
+        come = {f for node in chart.working if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {Exhausted}
+        for payload in arrows[0].payloads:
+            if not any(issubclass(failure, payload) for failure in come):
+                given = ", ".join(sorted(failure.__name__ for failure in come))
+                chart.wrong(
+                    f"transition `{name}` waits for Failed[{payload.__name__}], which never comes: expected one of {given}; declare it in `fails=[...]` of the specialist or drop the transition"
+                )
+
+
+def _answered(facts: Facts) -> None:
+    chart, table = facts.chart, facts.table
+    for config in table.configs:
+        for node in chart.working:
+            if node.path in config.states:
+                _completions_answered(facts, config, node)
+                for failure, who in may_fail(chart, node).items():
+                    letter = table.letter(node.path, Failed, failure)
+                    if letter and (gap := _gap(table, config, letter)) is not None:
+                        chart.wrong(
+                            f"`{node.path}`: {who} may end it in Failed[{failure.__name__}], and nothing answers that{_when(gap)}: "
+                            f"add `... = {node.name}.to(..., on=Failed[{failure.__name__}])` or `any_state.to(..., on=Failed)`"
+                        )
+
+
+def _completions_answered(facts: Facts, config: Config, node: Node) -> None:
+    for letter in facts.table.letters:
+        if letter.of == node.path and letter.kind == "Completed" and (gap := _gap(facts.table, config, letter)) is not None:
+            exhausted = ", or let `Failed[Exhausted]` be answered" if _spent(gap) else ""
+            facts.chart.wrong(
+                f"`{node.path}` may end in Completed[{letter.type}], and nothing answers it{_when(gap)}: "
+                f"add `... = {node.name}.to(..., on=Completed[{letter.type}])`{exhausted}"
+            )
+
+
+def _gap(table: Table, config: Config, letter: Letter) -> tuple[tuple[Question, bool], ...] | None:
+    """The answers that lead nowhere. None: every way ends in a move, or in a Failed[Exhausted] that does."""
+    for asked, move in leaves(table.rows[config, letter]):
+        if move is None:
+            exhausted = table.letter(letter.of, Failed, Exhausted) if _spent(asked) else None
+            if exhausted is None or exhausted == letter or _gap(table, config, exhausted) is not None:
+                return asked
+    return None
+
+
+def _when(asked: tuple[tuple[Question, bool], ...]) -> str:
+    said = " and ".join(question.text if yes else f"not {question.text}" for question, yes in asked)
+    return f" when {said}" if said else ""
+
+
+def _not_shadowed(facts: Facts) -> None:
+    chart = facts.chart
+    taken = {name for edge in facts.edges for name in edge.move.transitions}
+    for arrow in chart.arrows:
+        if arrow.name not in taken:
+            other = _shadow(chart, arrow, taken)
+            why = f": `{other.name}` is declared before it and answers every {arrow.on} in `{arrow.source}`; put it first or drop it" if other else f" in `{arrow.source}`: drop it"
+            chart.wrong(f"transition `{arrow.name}` never fires{why}")
+
+
+def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
+    def covers(other: Arrow) -> bool:
+        same = other is not arrow and other.kind is arrow.kind and not other.cond and other.name in taken
+        return same and other.source in chart.chain(arrow.source) and all(issubclass(p, other.payloads) for p in arrow.payloads)
+
+    return next(filter(covers, chart.arrows), None)
+
+
+def _bounded(facts: Facts) -> None:
+    """Every cycle of calls has a bound, or needs the world outside (a signal) to go round."""
+    limited = {arrow.name for arrow in facts.chart.arrows if arrow.at_most}
+    leaving: dict[Config, list[Edge]] = {}
+    for edge in facts.edges:
+        if edge.source is not None and edge.by != SIGNAL and not limited & set(edge.move.transitions):
+            leaving.setdefault(edge.source, []).append(edge)
+    for first in leaving:
+        if ring := _ring(first, leaving):
+            places = " -> ".join(str(edge.move.config) for edge in ring)
+            names = " -> ".join(edge.move.transitions[-1] for edge in ring)
+            facts.chart.wrong(f"the loop {first} -> {places} ({names}) has no bound: give one of its transitions `at_most=`")
+
+
+def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None:
+    todo: deque[tuple[Config, tuple[Edge, ...]]] = deque([(first, ())])
+    seen: set[Config] = set()
+    while todo:
+        at, path = todo.popleft()
+        for edge in leaving.get(at, []):
+            if edge.move.config == first:
+                return [*path, edge]
+            if edge.move.config not in seen:
+                seen.add(edge.move.config)
+                todo.append((edge.move.config, (*path, edge)))
+    return None
+
+
+def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
+    """Every parameter can be filled on every path, and by one state's value only."""
+    for param in compiled.params:
+        if param.many:
+            continue
+        producers = list(dict.fromkeys(edge.by for edge in facts.edges if param.fits(edge.by, edge.gives)))
+        if producers:
+            _one_meant(facts, path, compiled, param, producers)
+        if not param.optional:
+            _always_given(facts, path, compiled, param, producers)
+
+
+def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
+    if len(producers) < 2 or param.newest or len(meant := _reaching(facts.edges, path, param)) < 2:
+        return
+    could = " or of ".join(f"`{state}`" for state in meant)
+    kind = param.wants.__name__
+    remedy = "name the parameter after the state, or write" if compiled.fn else "write `give=` a function whose parameter is named after the state, or takes"
+    facts.chart.wrong(f"{compiled.text}: `{param}` could be the one of {could}: {remedy} Newest[{kind}] or list[{kind}]")
+
+
+def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
+    if not producers:
+        given = ", ".join(dict.fromkeys(f"`{edge.by}` gives {edge.gives.__name__}" for edge in facts.edges if not issubclass(edge.gives, Failure)))
+        what = f"{compiled.text} needs `{param}`, which" if compiled.fn else f"{compiled.text}, which"
+        remedy = "take what is there" if compiled.fn else "write `give=` a function that makes it of what is recorded"
+        facts.chart.wrong(f"{what} nothing here gives ({given}): {remedy}")
+    offending = path_avoiding(facts.edges, lambda e: path in e.move.entered, lambda e: param.fits(e.by, e.gives))
+    if offending is not None:
+        through = " or ".join(f"`{state}`" for state in producers)
+        optional = f"write `{param} | None`, or " if compiled.fn else "write `give=` a function that does without it, or "
+        facts.chart.wrong(f"{compiled.text} needs `{param}`, and this path gives none:\n{story(offending)}\n    {optional}let every way to `{path}` pass through {through}")
+
+
+def _reaching(edges: tuple[Edge, ...], path: str, param: Param) -> list[str]:
+    """Reaching definitions: whose value of the type can be the newest when the state is entered."""
+    into: dict[Config | None, list[Edge]] = {}
+    for edge in edges:
+        into.setdefault(edge.move.config, []).append(edge)
+    todo = [edge for edge in edges if path in edge.move.entered]
+    seen = {id(edge) for edge in todo}
+    found: set[str] = set()
+    while todo:
+        edge = todo.pop()
+        if param.fits(edge.by, edge.gives):
+            found.add(edge.by)
+            continue
+        for before in into.get(edge.source, []):
+            if id(before) not in seen:
+                seen.add(id(before))
+                todo.append(before)
+    return sorted(found)

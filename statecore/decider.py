@@ -1,0 +1,456 @@
+"""Theory of operation. Everything that decides is in this file, and it waits for nothing.
+
+A run is where its chart is, the values recorded so far, and the calls that are open. An input (an outcome, a signal, a wait that is
+over, a crash that cut a call) is answered by one turn: a list of events, appended together or not at all.
+
+1. An outcome belongs to an open call and its current attempt; any other is late: recorded, and nothing fires.
+2. An output is judged before it is believed: by the contract, then by the after-guards. What is rejected counts as Failed[Rejected].
+3. A failure that another attempt may mend waits for it (never around a `once` effect). Then come the fallbacks, after an effect only
+   if the failure proves that nothing happened. Then the chart is asked. What cannot be known parks the call.
+4. The table gives the row for (configuration, letter). Its questions are answered by the payload and by the run, and the answers are
+   recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound with nothing after it makes
+   the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
+5. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values, the guards are
+   asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same turn.
+
+`decide` is a pure function of (machine, run, input, what the guards answer). Nothing here looks at a clock: an input brings its time.
+"""
+
+import hashlib
+from typing import Any, Protocol
+
+import attrs
+
+from statecore.call import Call, CallState
+from statecore.contract import Contract
+from statecore.declare import State
+from statecore.errors import BadInput, NotPossible, StatecoreError
+from statecore.events import (
+    CallAsked,
+    CallCompleted,
+    CallDeferred,
+    CallFailed,
+    CallLate,
+    CallRefused,
+    CallStarted,
+    CallUnknown,
+    Cancelled,
+    Event,
+    Finished,
+    Moved,
+    Payload,
+    RunStarted,
+    SignalRefused,
+    SignalTaken,
+)
+from statecore.failures import RETRIED, Broken, Crashed, Exhausted, Failure, OutcomeUnknown, RateLimited, Refused, Rejected, TimedOut
+from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side, Verdict, judged
+from statecore.handover import Param, Recorded
+from statecore.ledger import Ledger
+from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
+from statecore.run import Run, Value, fold
+from statecore.specialist import Specialist
+from statecore.table import Ask, Move, Row
+from statecore.workflow import ENGINE_FAILURES, Machine
+
+RETRY_BASE, RETRY_CAP = 1.0, 60.0
+"""Seconds before the second attempt, doubled for each further one, and their most. Half of each wait is jitter from the call's key."""
+
+MAX_CUTS = 5
+"""How often a crash may cut the same attempt before the call is taken for what kills the process, and parked."""
+
+
+Asked = tuple[tuple[str, bool], ...]
+"""Questions and the answers they got, in the order asked."""
+
+
+class Admission(Protocol):
+    """What a turn asks of the guards. `ask` gives the name of the guard that decided, and its verdict."""
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]: ...
+
+    def note(self, run: str, event: Event) -> None:
+        """An event of this turn, so that the next question of the same turn already counts it."""
+        ...
+
+
+@attrs.frozen
+class Guarded:
+    """The guards of an engine before those of the state, over one ledger."""
+
+    ledger: Ledger = attrs.field(factory=Ledger)
+    guards: tuple[Guard[Any], ...] = ()
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+        for guard in (*self.guards, *own):
+            if guard.side == side and not isinstance(verdict := judged(guard, question, self.ledger), Pass):
+                return guard.name, verdict
+        return "", Pass()
+
+    def note(self, run: str, event: Event) -> None:
+        self.ledger.fold(run, (event,))
+
+
+def decide(machine: Machine, run: Run, input: Input, admission: Admission | None = None) -> tuple[Event, ...]:
+    """The events of the turn that answers `input`; empty where nothing changes.
+
+    Raises BadInput where the input of a start or a signal is not what its contract admits, NotPossible where the run is finished or
+    was started on another fingerprint.
+    """
+    if run.fingerprint and run.fingerprint != machine.fingerprint:
+        raise NotPossible(
+            f"{run.id} was started on {run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}, and the loaded one is "
+            f"{machine.fingerprint[:12]}: load the declaration that it was started on"
+        )
+    turn = _Turn(machine, run, input.at, admission or Guarded())
+    turn.take(input)
+    return tuple(turn.events)
+
+
+class _Turn:
+    """The events so far, and the run as they leave it."""
+
+    def __init__(self, machine: Machine, run: Run, at: float, admission: Admission) -> None:
+        self.machine, self.run, self.at, self.admission = machine, run, at, admission
+        self.events: list[Event] = []
+
+    def emit(self, *events: Event) -> None:
+        self.events.extend(events)
+        self.run = fold(self.run, events, self.at)
+        for event in events:
+            self.admission.note(self.run.id, event)
+
+    def take(self, input: Input) -> None:
+        match input:
+            case Start():
+                self.start(input)
+            case Completed() | Failed():
+                self.outcome(input)
+            case Signal():
+                self.signal(input)
+            case Elapsed():
+                self.elapsed(input)
+            case Interrupted():
+                self.interrupted(input)
+            case Cancel(by=by, why=why):
+                self.not_finished()
+                self.emit(Cancelled(by, why), Finished("cancelled"))
+
+    def not_finished(self) -> None:
+        if self.run.outcome:
+            raise NotPossible(f"{self.run.id} is {self.run.outcome}: a finished run does not change any more")
+
+    # -- inputs
+
+    def start(self, input: Start) -> None:
+        if self.run.seq:
+            raise NotPossible(f"{self.run.id} is there already: start a run under a name of its own")
+        chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
+        value = takes.pack(input.value)
+        self.run = attrs.evolve(self.run, id=input.run)
+        self.emit(RunStarted(chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root))
+        self.move(self.machine.table.start)
+
+    def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:
+        call = self.open_call(input)
+        if call is None:
+            self.late(input)
+        elif isinstance(input, Failed):
+            self.failed(call, self.believable(call, input.value), input)
+        else:
+            self.completed(call, input)
+
+    def open_call(self, input: Completed[Any] | Failed[Failure]) -> Call | None:
+        """The call that an outcome answers; None where it is over, or another attempt is open, or only a person may settle it."""
+        calls = self.run.calls
+        id = input.call or (next(iter(calls)) if len(calls) == 1 else "")
+        call = calls.get(id)
+        if call is None or (input.attempt and input.attempt != call.attempt):
+            return None
+        expected = CallState.UNKNOWN if input.by else CallState.STARTED
+        return call if call.status is expected else None
+
+    def late(self, input: Completed[Any] | Failed[Failure]) -> None:
+        contract = self.machine.contracts.get(type(input.value).__name__)
+        try:
+            value = contract.pack(input.value) if contract else None
+        except BadInput:
+            value = None
+        kind = type(input).__name__
+        fallback = Crashed("late", f"an outcome that is no contract of {self.machine.name}")
+        self.emit(CallLate(input.call or "", kind, value or self.pack(fallback), input.attempt))
+
+    def signal(self, input: Signal[Any]) -> None:
+        contract = self.machine.contracts.get(type(input.value).__name__)
+        if contract is None:
+            raise BadInput(f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition names as Signal[...]")
+        value = contract.pack(input.value)
+        letter = self.machine.table.letter(None, Signal, contract.cls)
+        row = self.machine.table.rows.get((self.run.config, letter)) if letter else None
+        if self.run.outcome or row is None:
+            where = self.run.outcome or str(self.run.config)
+            self.emit(SignalRefused(value, f"nothing waits for it in {where}", input.by))
+            return
+        try:
+            move, asked = self.walk(row, value.live)
+        except _Raised as raised:
+            self.emit(SignalRefused(value, str(raised.broken), input.by))
+            return
+        if move is None:
+            said = " and ".join(text if yes else f"not {text}" for text, yes in asked)
+            self.emit(SignalRefused(value, f"nothing answers it when {said}", input.by))
+        else:
+            self.emit(SignalTaken(value, input.by))
+            self.move(move, asked)
+
+    def elapsed(self, input: Elapsed) -> None:
+        call = self.run.calls.get(input.call)
+        if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
+            return
+        attempt = call.attempt + 1 if call.status is CallState.WAITING else call.attempt
+        self.admit(CallStarted(call.id, call.specialist, attempt, call.rank, call.effect), call)
+
+    def interrupted(self, input: Interrupted) -> None:
+        call = self.run.calls.get(input.call)
+        if call is None or call.status is not CallState.STARTED:
+            return
+        if call.effect == "once":
+            self.unknown(call, input.why)
+        elif call.cuts >= MAX_CUTS:
+            self.emit(CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt))
+        else:
+            self.admit(CallStarted(call.id, call.specialist, call.attempt, call.rank, call.effect, cuts=call.cuts + 1), call)
+
+    # -- outcomes of a call
+
+    def completed(self, call: Call, input: Completed[Any]) -> None:
+        specialist = self.specialist(call)
+        contract = specialist.gives_named(type(input.value).__name__)
+        given = " | ".join(given.name for given in specialist.gives)
+        if contract is None:
+            contract = specialist.gives[0]
+        try:
+            value = contract.pack(input.value)
+        except BadInput as fault:
+            self.failed(call, Rejected(f"contract {given}", fault.faults), input)
+            return
+        question = self.question(call, value.live)
+        guard, verdict = self.admission.ask("after", self.state(call).guards, question)
+        if isinstance(verdict, Refuse):
+            self.failed(call, verdict.failure or Rejected(guard, (verdict.why,)), input, value)
+            return
+        self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why))
+        self.fire(call.state, Completed, value.live)
+
+    def believable(self, call: Call, failure: object) -> Failure:
+        """The failure itself where it is one that the call may end in; Crashed for any other."""
+        allowed = (*self.specialist(call).may_fail(), *ENGINE_FAILURES)
+        if isinstance(failure, Failure) and isinstance(failure, allowed) and type(failure).__name__ in self.machine.contracts:
+            try:
+                self.pack(failure)
+            except BadInput as fault:
+                return Crashed(type(failure).__name__, f"a failure that breaks its own contract: {fault}")
+            return failure
+        return Crashed(type(failure).__name__, f"not declared in `fails` of {call.specialist}: {failure}")
+
+    def failed(self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None) -> None:
+        if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
+            self.unknown(call, failure.why or str(failure))
+            return
+        state, settled = self.state(call), bool(input.by)
+        event = CallFailed(call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail)
+        if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts:
+            self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
+        elif not settled and (following := self.following(call, failure)):
+            self.emit(attrs.evolve(event, next=following.id))
+            self.admit(CallStarted(call.id, following.id, 1, call.rank + 1, following.effect), call)
+        else:
+            self.emit(event)
+            self.fire(call.state, Failed, failure)
+
+    def following(self, call: Call, failure: Failure) -> Specialist[Any, Any] | None:
+        """The fallback that may be tried: after an effect only if the failure proves that nothing happened."""
+        specialists = self.state(call).specialists
+        safe = call.effect == "pure" or failure.nothing_happened
+        return specialists[call.rank + 1] if safe and call.rank + 1 < len(specialists) else None
+
+    def unknown(self, call: Call, why: str) -> None:
+        """Parked, unless a transition names Failed[OutcomeUnknown]."""
+        failure = OutcomeUnknown(why)
+        if self.machine.table.letter(call.state, Failed, OutcomeUnknown) is None:
+            self.emit(CallUnknown(call.id, why, call.attempt))
+        else:
+            self.emit(CallFailed(call.id, self.pack(failure), call.attempt))
+            self.fire(call.state, Failed, failure)
+
+    # -- the chart
+
+    def fire(self, of: str, kind: type, value: Any, instead: Failure | None = None, before: Asked = ()) -> None:
+        """Look the outcome up and take the move. `instead`: the failure that took its place; `before`: what was asked until then."""
+        table = self.machine.table
+        letter = table.letter(of, kind, type(value))
+        row = table.rows.get((self.run.config, letter)) if letter else None
+        try:
+            move, said = self.walk(row, value, lenient=isinstance(instead, Broken))
+        except _Raised as raised:
+            self.fire(of, Failed, raised.broken, raised.broken, before)
+            return
+        asked = (*before, *said)
+        if move is not None:
+            self.move(move, asked, of, self.pack(instead) if instead else None)
+        elif (failure := self.exhausted(asked)) and instead is None:
+            self.fire(of, Failed, failure, failure, asked)
+        else:
+            raise StatecoreError(f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not complete")
+
+    def exhausted(self, asked: Asked) -> Exhausted | None:
+        """The failure for the first bound that was used up on the way."""
+        bounds = {f"{arrow.name} < {arrow.at_most}": arrow.name for arrow in self.machine.chart.arrows if arrow.at_most}
+        name = next((bounds[text] for text, said in asked if not said and text in bounds), None)
+        return Exhausted(name, self.run.taken.get(name, 0)) if name else None
+
+    def walk(self, row: Row, value: Any, lenient: bool = False) -> tuple[Move | None, Asked]:
+        """Answer the questions of a row. A condition that raises ends it, or, `lenient`, answers no."""
+        asked: list[tuple[str, bool]] = []
+        while isinstance(row, Ask):
+            question = row.question
+            if question.limit is not None:
+                said = self.run.taken.get(question.transition, 0) < question.limit
+            else:
+                assert question.cond is not None
+                try:
+                    said = bool(question.cond(value))
+                except Exception as error:
+                    if not lenient:
+                        raise _Raised(Broken(question.text, _text(error))) from None
+                    said = False
+            asked.append((question.text, said))
+            row = row.yes if said else row.no
+        return row, tuple(asked)
+
+    def move(self, move: Move, asked: Asked = (), of: str = "", instead: Payload | None = None) -> None:
+        config = move.config
+        self.emit(Moved(move.transitions, config.states, move.left, move.entered, asked, config.history, of if instead else "", instead))
+        nodes = self.machine.chart.nodes
+        for path in config.states:
+            if nodes[path].final and nodes[path].parent is None:
+                self.emit(Finished(nodes[path].outcome))
+                return
+        for path in move.entered:
+            if path in self.machine.handovers and path in self.run.config.states and not self.run.outcome:
+                self.want(path)
+
+    # -- calls
+
+    def want(self, path: str) -> None:
+        """The call of a state that was just entered."""
+        id = f"{path}#{self.run.entries[path]}"
+        state = self.machine.chart.state(path)
+        compiled = self.machine.handovers[path]
+        try:
+            arguments, reads = self.read(compiled.params)
+            request = None
+            if compiled.fn is not None:
+                assert state.does is not None
+                request = state.does.takes.pack(compiled.fn(**arguments))
+        except Exception as error:
+            broken = Broken(getattr(compiled.fn, "__name__", compiled.text), _text(error))
+            self.emit(CallFailed(id, self.pack(broken)))
+            self.fire(path, Failed, broken)
+            return
+        first = state.specialists[0]
+        self.admit(CallStarted(id, first.id, 1, 0, first.effect, reads, request), None)
+
+    def read(self, params: tuple[Param, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
+        """The arguments of a hand-over, and the ids of the values they were made of."""
+        arguments: dict[str, Any] = {}
+        ids: list[int] = []
+        for param in params:
+            found = self.fitting(param)
+            ids += [value.id for value in found]
+            made = [self.handed(param, value) for value in found]
+            arguments[param.name] = made if param.many else made[0] if made else None
+        return arguments, tuple(ids)
+
+    def fitting(self, param: Param) -> list[Value]:
+        contracts = self.machine.contracts
+
+        def fits(value: Value) -> bool:
+            contract = contracts.get(value.payload.contract)
+            return contract is not None and param.fits(value.by, contract.cls)
+
+        if param.many:
+            return [value for value in self.run.values if fits(value)]
+        newest = [value for value in self.run.newest.values() if fits(value)]
+        return [max(newest, key=lambda value: value.id)] if newest else []
+
+    def handed(self, param: Param, value: Value) -> Any:
+        live = self.contract(value.payload).unpack(value.payload)
+        return Recorded(live, value.by, value.specialist, value.attempt, value.fallback) if param.envelope else live
+
+    def admit(self, wanted: CallStarted, before: Call | None) -> None:
+        """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
+        call = fold(self.run, (wanted,), self.at).calls[wanted.call]
+        live = self.contract(call.request).unpack(call.request)
+        guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
+        if isinstance(verdict, Pass):
+            self.emit(wanted)
+        elif isinstance(verdict, Defer):
+            self.defer(wanted, before, guard, verdict)
+        else:
+            self.refuse(call, guard, verdict)
+
+    def defer(self, wanted: CallStarted, before: Call | None, guard: str, verdict: Defer) -> None:
+        deferred = CallDeferred(wanted.call, guard, verdict.why, verdict.wake)
+        if before is not None and before.status is CallState.DEFERRED:
+            if (before.why, before.wake) != (verdict.why, verdict.wake):
+                self.emit(deferred)
+            return
+        asked = CallAsked(wanted.call, wanted.specialist, wanted.attempt, wanted.rank, wanted.effect, wanted.reads, wanted.request)
+        self.emit(asked, deferred)
+
+    def refuse(self, call: Call, guard: str, verdict: Refuse) -> None:
+        failure = verdict.failure or Refused(guard, verdict.why)
+        refused = CallRefused(call.id, guard, verdict.why, self.pack(failure))
+        if following := self.following(attrs.evolve(call, effect="pure"), failure):
+            wanted = CallStarted(call.id, following.id, 1, call.rank + 1, following.effect, call.reads, call.request)
+            self.emit(attrs.evolve(refused, next=following.id))
+            self.admit(wanted, self.run.calls.get(call.id))
+        else:
+            self.emit(refused)
+            self.fire(call.state, Failed, failure)
+
+    # -- look-ups
+
+    def state(self, call: Call) -> State:
+        return self.machine.chart.state(call.state)
+
+    def specialist(self, call: Call) -> Specialist[Any, Any]:
+        return self.state(call).specialists[call.rank]
+
+    def contract(self, payload: Payload) -> Contract[Any]:
+        return self.machine.contracts[payload.contract]
+
+    def pack(self, value: Any) -> Payload:
+        return self.machine.contracts[type(value).__name__].pack(value)
+
+    def question(self, call: Call, value: Any) -> Question[Any]:
+        return Question(value, self.run.id, call.id, call.state, call.specialist, call.attempt, call.effect, self.at, self.run.tenant)
+
+
+class _Raised(Exception):  # noqa: N818 - carries a failure to where the chart is asked again
+    def __init__(self, broken: Broken) -> None:
+        self.broken = broken
+
+
+def _text(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:2000]
+
+
+def wait(call: Call, failure: Failure) -> float:
+    """Seconds before the next attempt. The jitter derives from the call's key, so a rebuild finds the same."""
+    step = min(RETRY_CAP, RETRY_BASE * 2 ** (call.attempt - 1))
+    spread = int.from_bytes(hashlib.sha256(f"{call.key}{call.attempt}".encode()).digest()[:4], "big") / 2**32
+    asked = failure.retry_after or 0.0 if isinstance(failure, RateLimited) else 0.0
+    return float(max(step * (0.5 + spread / 2), asked))

@@ -1,0 +1,168 @@
+"""The words of a declaration: plain values in a class body. `chart.py` reads them; nothing here decides anything."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, TypeVar
+
+import attrs
+
+from statecore.errors import DefinitionError
+from statecore.guard import Guard
+from statecore.messages import Trigger
+from statecore.specialist import I, O, Specialist
+
+P = TypeVar("P")
+Outcome = Literal["completed", "failed", "partial"]
+
+TIMEOUT = 600.0
+"""Seconds an attempt may take where its state says nothing: long enough for a slow model, short enough that a hang is seen."""
+
+
+@attrs.define(eq=False)
+class Transition:
+    """Source, trigger, condition, target. The attribute that it is assigned to is its name, which is printed as the reason."""
+
+    sources: tuple["Place", ...] | None
+    target: "Place"
+    on: Any
+    cond: Callable[[Any], bool] | None = None
+    at_most: int | None = None
+    says: str = ""
+    names: list[str] = attrs.field(factory=list)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.names.append(name)
+
+
+class _Source:
+    """What a transition can leave."""
+
+    def places(self) -> "tuple[Place, ...] | None":
+        raise NotImplementedError
+
+    def to(
+        self,
+        target: "Place",
+        *,
+        on: type[Trigger[P]],
+        cond: Callable[[P], bool] | None = None,
+        at_most: int | None = None,
+        says: str = "",
+    ) -> Transition:
+        """A transition from here. `cond`: a pure, synchronous predicate over the trigger's payload. `at_most`: how often a run
+        may take it; used up, the next declared transition is asked, and where none is left the chart gets Failed[Exhausted]."""
+        return _transition(self.places(), target, on, cond, at_most, says)
+
+
+def _transition(sources: "tuple[Place, ...] | None", target: "Place", on: Any, cond: Any, at_most: int | None, says: str) -> Transition:
+    made = Transition(sources, target, on, cond, at_most, says)
+    for place in sources or ():
+        place.leaving.append(made)
+    return made
+
+
+class State(_Source):
+    """A named place; may have one thing to do.
+
+    `does`: the specialist called when the state is entered. `give`: the function that makes its request of recorded values, filled
+    by the types of its parameters; without one, the newest value of the type that the specialist takes. `attempts`: of each
+    specialist, for failures that another attempt may mend. `fallback`: specialists of the same contracts, tried in turn.
+    `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take. `says`: a sentence for operators.
+    """
+
+    def __init__(
+        self,
+        does: Specialist[I, O] | None = None,
+        *,
+        initial: bool = False,
+        final: bool = False,
+        outcome: Outcome = "completed",
+        give: Callable[..., I] | None = None,
+        attempts: int = 1,
+        fallback: Sequence[Specialist[I, O]] = (),
+        guards: Sequence[Guard[I] | Guard[O]] = (),
+        timeout: float = TIMEOUT,
+        says: str = "",
+    ) -> None:
+        self.does, self.give, self.attempts, self.timeout, self.says = does, give, attempts, timeout, says
+        self.initial, self.final, self.outcome = initial, final, outcome
+        self.fallback, self.guards = tuple(fallback), tuple(guards)
+        self.leaving: list[Transition] = []
+
+    def places(self) -> "tuple[Place, ...]":
+        return (self,)
+
+    def __or__(self, other: "State | Several") -> "Several":
+        return Several((*self.places(), *other.places()))
+
+    @property
+    def specialists(self) -> tuple[Specialist[Any, Any], ...]:
+        """Its own specialist and then the fallbacks, in the order in which they are tried."""
+        return (self.does, *self.fallback) if self.does else ()
+
+
+class Several(_Source):
+    """`(drafting | reviewing).to(...)`: one transition with several sources."""
+
+    def __init__(self, places: "tuple[Place, ...]") -> None:
+        self._places = places
+
+    def places(self) -> "tuple[Place, ...]":
+        return self._places
+
+    def __or__(self, other: "State | Several") -> "Several":
+        return Several((*self._places, *other.places()))
+
+
+class _AnyState(_Source):
+    def places(self) -> None:
+        return None
+
+
+any_state = _AnyState()
+"""Every other non-final state of the body it is written in; asked after all transitions that name their source."""
+
+
+class History(State):
+    """A target: where its compound was when it was last left. `deep`: also inside nested compounds."""
+
+    def __init__(self, *, deep: bool = False) -> None:
+        super().__init__()
+        self.deep = deep
+
+
+class Compound:
+    """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by `name.to(...)`."""
+
+    leaving: ClassVar[list[Transition]]
+    initial: ClassVar[bool]
+    parallel: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, initial: bool = False) -> None:
+        if any(base.__module__ != __name__ for base in cls.__bases__):
+            raise DefinitionError(f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone")
+        cls.leaving, cls.initial = [], initial
+
+    @classmethod
+    def to(
+        cls,
+        target: "Place",
+        *,
+        on: type[Trigger[P]],
+        cond: Callable[[P], bool] | None = None,
+        at_most: int | None = None,
+        says: str = "",
+    ) -> Transition:
+        return _transition((cls,), target, on, cond, at_most, says)
+
+
+class Parallel(Compound):
+    """A state whose compounds inside, its regions, are all active at once."""
+
+    parallel = True
+
+
+Place = State | type[Compound]
+
+
+def is_compound(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Compound)

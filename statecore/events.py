@@ -1,0 +1,184 @@
+"""What was decided: a closed set of past-tense values, the only thing that is stored.
+
+A turn of a run is a tuple of these, appended together. The turn carries the time, so no event does. A `Payload` crosses as the
+bytes it is stored as; nothing in the fold of a run looks inside one, which is why a run whose classes are gone still rebuilds.
+
+Adding a field: give it a default. Changing what a field means: raise the version and register an upcaster.
+"""
+
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Payload:
+    """A value of a contract: its name and its canonical JSON. `live` is the same value as an object, where it is at hand."""
+
+    contract: str
+    data: bytes
+    live: Any = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class RunStarted:
+    """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it counts to."""
+
+    workflow: str
+    version: str
+    fingerprint: str
+    input: Payload
+    tenant: str = ""
+    root: str = ""
+
+
+@attrs.frozen
+class Moved:
+    """Transitions taken together, the conditions and bounds asked on the way, and the answers that decided.
+
+    `states`: the configuration after the move, in declaration order. `history`: what each history state remembers. `of`: the state
+    whose outcome it answers. `instead`: the failure that took the outcome's place (Exhausted, Broken).
+    """
+
+    transitions: tuple[str, ...]
+    states: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    entered: tuple[str, ...] = ()
+    asked: tuple[tuple[str, bool], ...] = ()
+    history: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    of: str = ""
+    instead: Payload | None = None
+
+
+@attrs.frozen
+class CallStarted:
+    """An attempt of a call was authorised; what follows the commit is its dispatch.
+
+    `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that the
+    hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are left out and stay
+    what they were. `cuts`: how often a crash cut this attempt.
+    """
+
+    call: str
+    specialist: str
+    attempt: int = 1
+    rank: int = 0
+    effect: str = "once"
+    reads: tuple[int, ...] = ()
+    request: Payload | None = None
+    cuts: int = 0
+
+
+@attrs.frozen
+class CallAsked:
+    """A call is due that a guard does not let start yet; the fields are those of `CallStarted`."""
+
+    call: str
+    specialist: str
+    attempt: int = 1
+    rank: int = 0
+    effect: str = "once"
+    reads: tuple[int, ...] = ()
+    request: Payload | None = None
+
+
+@attrs.frozen
+class CallDeferred:
+    """`wake`: when admission is asked again, in seconds since the epoch; None: when something else moves."""
+
+    call: str
+    guard: str
+    why: str
+    wake: float | None = None
+
+
+@attrs.frozen
+class CallRefused:
+    """A guard would not let the call start. `failure`: what the chart is given for it. `next`: the fallback that is tried instead."""
+
+    call: str
+    guard: str
+    why: str
+    failure: Payload
+    next: str = ""
+
+
+@attrs.frozen
+class CallCompleted:
+    """`by` and `why` are set where a person settled the call."""
+
+    call: str
+    value: Payload
+    attempt: int = 1
+    by: str = ""
+    why: str = ""
+
+
+@attrs.frozen
+class CallFailed:
+    """`again`: when the next attempt is due (None: there is none, the chart is asked). `next`: the specialist that it goes to.
+
+    `output`: what was rejected, where something was. `detail`: the traceback.
+    """
+
+    call: str
+    failure: Payload
+    attempt: int = 1
+    again: float | None = None
+    next: str = ""
+    output: Payload | None = None
+    by: str = ""
+    why: str = ""
+    detail: str = ""
+
+
+@attrs.frozen
+class CallUnknown:
+    """The outcome cannot be known from here, and the call is not repeated: the run is parked until it is settled."""
+
+    call: str
+    why: str
+    attempt: int = 1
+
+
+@attrs.frozen
+class CallLate:
+    """An outcome of a call that is not open, or of an attempt that is over: recorded, and nothing fires."""
+
+    call: str
+    kind: str
+    value: Payload
+    attempt: int = 0
+
+
+@attrs.frozen
+class SignalTaken:
+    value: Payload
+    by: str = ""
+
+
+@attrs.frozen
+class SignalRefused:
+    value: Payload
+    why: str
+    by: str = ""
+
+
+@attrs.frozen
+class Cancelled:
+    by: str = ""
+    why: str = ""
+
+
+@attrs.frozen
+class Finished:
+    """`outcome`: completed, failed, partial or cancelled."""
+
+    outcome: str
+
+
+Event = (
+    RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
+    | SignalTaken | SignalRefused | Cancelled | Finished
+)  # fmt: skip
+"""The closed set of events."""

@@ -1,0 +1,81 @@
+"""The guard seam: a pure question to the ledger, before a call starts or after its output came.
+
+A guard is any object with a name, a side, the failures it may answer with, and one method. It answers with a Verdict and touches
+nothing; a guard that raises refuses. Guards of a state stand in its declaration, guards of a whole engine in `Engine(guards=...)`;
+the engine's are asked first, each list in its order, and the first that does not pass decides.
+"""
+
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import attrs
+
+from statecore.failures import Failure
+from statecore.ledger import Ledger
+
+V_co = TypeVar("V_co", covariant=True)
+V_contra = TypeVar("V_contra", contravariant=True)
+
+Side = Literal["before", "after"]
+
+
+@attrs.frozen
+class Question(Generic[V_co]):
+    """`value`: the request before a call, its output after. `specialist`: name@version. `at`: seconds since the epoch."""
+
+    value: V_co
+    run: str
+    call: str
+    state: str
+    specialist: str
+    attempt: int
+    effect: str
+    at: float
+    tenant: str = ""
+
+
+@attrs.frozen
+class Pass:
+    """Nothing to say against it."""
+
+
+@attrs.frozen
+class Refuse:
+    """Not this call, not this output. `failure`: what the chart is given; None: Refused before a call, Rejected after."""
+
+    why: str
+    failure: Failure | None = None
+
+
+@attrs.frozen
+class Defer:
+    """Not yet. `wake`: when to ask again, in seconds since the epoch; None: whenever another call ends. Only before a call."""
+
+    why: str
+    wake: float | None = None
+
+
+Verdict = Pass | Refuse | Defer
+
+
+class Guard(Protocol[V_contra]):
+    @property
+    def name(self) -> str: ...
+    @property
+    def side(self) -> Side: ...
+    @property
+    def fails(self) -> tuple[type[Failure], ...]:
+        """Failures of its own that it may answer with, besides Refused and Rejected."""
+        ...
+
+    def ask(self, question: Question[V_contra], ledger: Ledger) -> Verdict: ...
+
+
+def judged(guard: Guard[Any], question: Question[Any], ledger: Ledger) -> Verdict:
+    """Ask one guard; what raises, refuses."""
+    try:
+        verdict = guard.ask(question, ledger)
+    except Exception as error:
+        return Refuse(f"the guard itself failed: {type(error).__name__}: {error}")
+    if isinstance(verdict, Defer) and guard.side == "after":
+        return Refuse("an after-guard cannot defer: the output is there")
+    return verdict if isinstance(verdict, Pass | Refuse | Defer) else Refuse(f"the guard answered {verdict!r}, which is no verdict")

@@ -1,0 +1,131 @@
+"""Hand-overs: functions over recorded values, filled by the types of their parameters.
+
+`T` is the newest value of that type, `T | None` the same or None, `list[T]` all of them in order, `Recorded[T]` the newest with its
+envelope. Where the newest could be one of two states' values, the parameter is named after the state that is meant (`start` is the
+run's input), or written `Newest[T]`. What was read is recorded with the call: context contract and provenance in one.
+"""
+
+import inspect
+from collections.abc import Callable
+from types import NoneType
+from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+
+from statecore.chart import Chart
+from statecore.contract import spelled
+from statecore.messages import members
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+NEWEST = "statecore.Newest"
+Newest = Annotated[T, NEWEST]
+"""Whichever state gave it last; a type checker sees T."""
+
+START, SIGNAL = "start", "signal"
+"""Whose values the run's input and the payloads of signals are."""
+
+
+@attrs.frozen
+class Recorded(Generic[T_co]):
+    """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's own gave it."""
+
+    value: T_co
+    state: str
+    specialist: str
+    attempt: int
+    fallback: bool
+
+
+@attrs.frozen
+class Param:
+    """What one parameter asks for. `by`: only values of that state (and the states inside it)."""
+
+    name: str
+    wants: type
+    many: bool = False
+    optional: bool = False
+    newest: bool = False
+    envelope: bool = False
+    by: str | None = None
+
+    def __str__(self) -> str:
+        kind = self.wants.__name__
+        return f"{self.name}: {f'list[{kind}]' if self.many else f'{kind} | None' if self.optional else kind}"
+
+    def fits(self, by: str, given: type) -> bool:
+        return issubclass(given, self.wants) and (self.by is None or f"{by}/".startswith(f"{self.by}/"))
+
+
+@attrs.frozen
+class Handover:
+    """`fn`: None where the newest value of the type is handed over as it is. `text`: how a message names it."""
+
+    fn: Callable[..., Any] | None
+    params: tuple[Param, ...]
+    text: str
+
+
+def handover(chart: Chart, path: str) -> Handover:
+    """The compiled hand-over of a state. Raises DefinitionError where a parameter cannot be filled by its type."""
+    state = chart.state(path)
+    assert state.does is not None
+    takes = state.does.takes.cls
+    if state.give is None:
+        return Handover(None, (Param("request", takes),), f"`{path}` takes a {takes.__name__}")
+    fn = state.give
+    text = f"hand-over `{getattr(fn, '__name__', fn)}` of `{path}`"
+    hints = _hints(chart, fn, text)
+    returns = hints.pop("return", None)
+    if not (isinstance(returns, type) and issubclass(returns, takes)):
+        chart.wrong(f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__}, which `{state.does.name}` takes: annotate or mend it")
+    return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+
+
+def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
+    if inspect.iscoroutinefunction(fn):
+        chart.wrong(f"{text} is async, expected a plain function over recorded values: let a specialist fetch what it waits for")
+    try:
+        return get_type_hints(fn, include_extras=True)
+    except NameError as fault:
+        chart.wrong(f"{text}: its annotations cannot be read ({fault}): define the types at module level")
+
+
+def _param(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
+    name = parameter.name
+    if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+        chart.wrong(f"{text}: `*{name}` cannot be filled: name each value that it needs")
+    if name not in hints:
+        chart.wrong(f"{text}: parameter `{name}` has no type, so nothing can fill it: annotate it")
+    hint = hints[name]
+    newest = get_origin(hint) is Annotated and NEWEST in get_args(hint)[1:]
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    many = get_origin(hint) is list
+    inner = get_args(hint)[0] if many else hint
+    parts = tuple(part for part in members(inner) if part is not NoneType)
+    optional = len(parts) != len(members(inner))
+    envelope = bool(parts) and get_origin(parts[0]) is Recorded
+    wants = get_args(parts[0])[0] if envelope else parts[0] if parts else None
+    if len(parts) != 1 or not isinstance(wants, type):
+        _unfillable(chart, text, name, hint)
+    owners = _owners(chart, name, wants)
+    if len(owners) > 1:
+        chart.wrong(f"{text}: `{name}` names {len(owners)} states ({', '.join(owners)}), expected one: rename one of the states")
+    return Param(name, wants, many, optional, newest, envelope, owners[0] if owners else START if name == START else None)
+
+
+def _unfillable(chart: Chart, text: str, name: str, hint: Any) -> NoReturn:
+    chart.wrong(f"{text}: `{name}: {spelled(hint)}` cannot be filled, expected T, `T | None`, list[T], Newest[T] or Recorded[T] of one type")
+
+
+def _owners(chart: Chart, name: str, wants: type) -> list[str]:
+    """The states of that name that give such a value, themselves or inside. A name that gives none is only a name."""
+    return [node.path for node in chart.nodes.values() if node.name == name and any(issubclass(g, wants) for g in _gives(chart, node.path))]
+
+
+def _gives(chart: Chart, path: str) -> list[type]:
+    inside = [node.path for node in chart.working if path in chart.chain(node.path)]
+    specialists = [specialist for state in inside for specialist in chart.state(state).specialists]
+    return [cls for s in specialists for cls in (*(given.cls for given in s.gives), *s.may_fail())]

@@ -1,0 +1,80 @@
+"""The ledger: what guards may ask about, folded from the turns of all runs.
+
+A guard never looks at a clock, a file or another run; what it may know is here. Costs are counted per specialist, so a question is
+one look-up however long the log is.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+
+from statecore.events import CallCompleted, CallFailed, CallRefused, CallStarted, CallUnknown, Cancelled, Event, Moved
+
+
+@attrs.define
+class Tally:
+    """Of one specialist name: calls in flight, calls started and ended so far, failures since the last success."""
+
+    running: int = 0
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    failed_in_a_row: int = 0
+
+
+@attrs.define
+class Ledger:
+    """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine: it is a cache of the log, dropped and
+    folded anew whenever an append failed."""
+
+    _tallies: dict[str, Tally] = attrs.field(factory=dict)
+    _flying: dict[tuple[str, str], str] = attrs.field(factory=dict)
+
+    def of(self, specialist: str) -> Tally:
+        """The tally of a specialist, by its name without version."""
+        return self._tallies.setdefault(specialist, Tally())
+
+    @property
+    def running(self) -> int:
+        """Calls in flight, of all specialists."""
+        return len(self._flying)
+
+    def fold(self, run: str, events: Iterable[Event]) -> None:
+        """Count what one turn of `run` decided."""
+        for event in events:
+            match event:
+                case CallStarted(call=call, specialist=specialist):
+                    self._land(run, call)
+                    name = specialist.partition("@")[0]
+                    self._flying[run, call] = name
+                    tally = self.of(name)
+                    tally.running += 1
+                    tally.started += 1
+                case CallCompleted(call=call):
+                    if tally_or_none := self._land(run, call):
+                        tally_or_none.completed += 1
+                        tally_or_none.failed_in_a_row = 0
+                case CallFailed(call=call):
+                    if tally_or_none := self._land(run, call):
+                        tally_or_none.failed += 1
+                        tally_or_none.failed_in_a_row += 1
+                case CallUnknown(call=call) | CallRefused(call=call):
+                    self._land(run, call)
+                case Moved(left=left):
+                    self._leave(run, set(left))
+                case Cancelled():
+                    self._leave(run, None)
+                case _:
+                    pass
+
+    def _land(self, run: str, call: str) -> Tally | None:
+        name = self._flying.pop((run, call), None)
+        if name is None:
+            return None
+        tally = self.of(name)
+        tally.running -= 1
+        return tally
+
+    def _leave(self, run: str, states: set[str] | None) -> None:
+        for key in [k for k in self._flying if k[0] == run and (states is None or k[1].rpartition("#")[0] in states)]:
+            self._land(*key)

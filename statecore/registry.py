@@ -1,0 +1,45 @@
+"""Which workflows a process may run: a stored name only ever selects among these, it never imports anything."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from statecore.errors import UnknownSpecialist, UnknownWorkflow
+from statecore.run import Run
+from statecore.specialist import Specialist
+from statecore.workflow import Machine, Workflow
+
+
+class Registry:
+    """Machines by fingerprint: versions of one workflow stand side by side, and a run finds the one that it was started on."""
+
+    def __init__(self, workflows: Iterable[type[Workflow[Any]]] = ()) -> None:
+        self._machines: dict[str, Machine] = {}
+        for workflow in workflows:
+            self.add(workflow)
+
+    def add(self, workflow: type[Workflow[Any]]) -> Machine:
+        return self._machines.setdefault(workflow.machine.fingerprint, workflow.machine)
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        return tuple(self._machines.values())
+
+    def of(self, run: Run) -> Machine:
+        """The machine that a run is pinned to. Raises UnknownWorkflow, saying what is loaded instead."""
+        if found := self._machines.get(run.fingerprint):
+            return found
+        same = [machine for machine in self.machines if machine.name == run.workflow]
+        wanted = f"{run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}"
+        if same:
+            loaded = ", ".join(f"{machine.chart.version} with {machine.fingerprint[:12]}" for machine in same)
+            raise UnknownWorkflow(f"{run.id} was started on {wanted}; loaded is {loaded}: load the declaration that it was started on beside the new one")
+        loaded = ", ".join(sorted({machine.name for machine in self.machines})) or "none"
+        raise UnknownWorkflow(f"{run.id} was started on {wanted}, which is not loaded (loaded: {loaded}): name it as module:{run.workflow}, or under `workflows` in statecore.toml")
+
+    def specialist(self, name: str) -> Specialist[Any, Any]:
+        """A specialist of any loaded workflow, by name or name@version. Raises UnknownSpecialist."""
+        known = {s.id: s for machine in self.machines for node in machine.chart.working for s in machine.chart.state(node.path).specialists}
+        for id, found in known.items():
+            if name in (id, found.name):
+                return found
+        raise UnknownSpecialist(f"No specialist registered for task type: {name} (registered: {', '.join(sorted(known)) or 'none'})")

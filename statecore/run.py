@@ -1,0 +1,300 @@
+"""A run is the fold of its log: `evolve(run, event, at)`. Frozen, equal by value, and independent of every class that it was made by.
+
+What it keeps is bounded by the chart (open calls, how often a transition was taken, the newest value of each state and contract), but
+for `values`, all recorded values in order; those share one list, so a step costs the same at the ten-thousandth as at the tenth.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import attrs
+import msgspec
+
+from statecore.call import Call, CallState
+from statecore.events import (
+    CallAsked,
+    CallCompleted,
+    CallDeferred,
+    CallFailed,
+    CallLate,
+    CallRefused,
+    CallStarted,
+    CallUnknown,
+    Cancelled,
+    Event,
+    Finished,
+    Moved,
+    Payload,
+    RunStarted,
+    SignalRefused,
+    SignalTaken,
+)
+from statecore.handover import SIGNAL, START
+from statecore.table import Config
+
+
+@attrs.frozen
+class Value:
+    """A recorded value. `id`: its place in the run's values. `by`: the state whose outcome it was (`start`, `signal`: the world's)."""
+
+    id: int
+    by: str
+    payload: Payload
+    specialist: str = ""
+    attempt: int = 0
+    fallback: bool = False
+
+
+class Trail(Sequence[Value]):
+    """Append-only and shared: `added` extends the common list in place where this is its newest view, and copies it where not."""
+
+    __slots__ = ("_all", "_length")
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        self._all = list(values)
+        self._length = len(self._all)
+
+    def added(self, values: Sequence[Value]) -> "Trail":
+        if not values:
+            return self
+        trail = Trail.__new__(Trail)
+        trail._all = self._all if len(self._all) == self._length else self._all[: self._length]
+        trail._all.extend(values)
+        trail._length = len(trail._all)
+        return trail
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Value: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Value]: ...
+    def __getitem__(self, index: int | slice) -> Value | Sequence[Value]:
+        if isinstance(index, slice):
+            return self._all[: self._length][index]
+        if not -self._length <= index < self._length:
+            raise IndexError(index)
+        return self._all[index if index >= 0 else self._length + index]
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self._all[: self._length])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trail) and self._length == other._length and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Trail({list(self)!r})"
+
+
+@attrs.frozen
+class Run:
+    """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
+
+    `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how often entered.
+    `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is finished, "" before.
+    """
+
+    id: str = ""
+    workflow: str = ""
+    version: str = ""
+    fingerprint: str = ""
+    tenant: str = ""
+    root: str = ""
+    seq: int = 0
+    started: float = 0.0
+    at: float = 0.0
+    config: Config = Config(())
+    values: Trail = attrs.field(factory=Trail)
+    newest: Mapping[tuple[str, str], Value] = attrs.field(factory=dict)
+    taken: Mapping[str, int] = attrs.field(factory=dict)
+    entries: Mapping[str, int] = attrs.field(factory=dict)
+    calls: Mapping[str, Call] = attrs.field(factory=dict)
+    outcome: str = ""
+    why: str = ""
+
+    @property
+    def input(self) -> Payload:
+        """What the run was started with."""
+        return self.values[0].payload
+
+    @property
+    def result(self) -> Payload | None:
+        """The value that the last move was made on; None while the run is not finished."""
+        return self.values[-1].payload if self.outcome and len(self.values) > 1 else None
+
+    @property
+    def condition(self) -> str:
+        """In one word: running, waiting, paused, parked, completed, failed, partial or cancelled."""
+        if self.outcome:
+            return self.outcome
+        found = {call.status for call in self.calls.values()}
+        if CallState.UNKNOWN in found:
+            return "parked"
+        if CallState.STARTED in found:
+            return "running"
+        return "paused" if CallState.DEFERRED in found else "waiting"
+
+
+def evolve(run: Run, event: Event, at: float) -> Run:
+    """The run after one event."""
+    return fold(run, (event,), at)
+
+
+def fold(run: Run, events: Iterable[Event], at: float) -> Run:
+    """The run after the events of one turn."""
+    draft = _Draft(run)
+    draft.apply(events, at)
+    return draft.run()
+
+
+def replay(run: str, turns: Iterable[tuple[float, Sequence[Event]]]) -> Run:
+    """The run that turns (their times and events) lead to, in one pass."""
+    draft = _Draft(Run(id=run))
+    for at, events in turns:
+        draft.apply(events, at)
+    return draft.run()
+
+
+class _Draft:
+    """A run being folded: the one place where its parts are mutable."""
+
+    seq: int
+    at: float
+    values: Trail
+    calls: dict[str, Call]
+
+    def __init__(self, run: Run) -> None:
+        for name in _FIELDS:
+            setattr(self, name, getattr(run, name))
+        self.newest, self.taken, self.entries, self.calls = dict(run.newest), dict(run.taken), dict(run.entries), dict(run.calls)
+        self.new: list[Value] = []
+
+    def run(self) -> Run:
+        self.values = self.values.added(self.new)
+        self.new = []
+        return Run(*(getattr(self, name) for name in _FIELDS))
+
+    def apply(self, events: Iterable[Event], at: float) -> None:
+        self.at = at
+        for event in events:
+            self.seq += 1
+            _APPLY[type(event)](self, event)
+
+    def value(self, by: str, payload: Payload, call: Call | None = None) -> None:
+        id = len(self.values) + len(self.new)
+        value = Value(id, by, payload, call.specialist, call.attempt, call.rank > 0) if call else Value(id, by, payload)
+        self.new.append(value)
+        self.newest[by, payload.contract] = value
+
+    def value_at(self, id: int) -> Value:
+        return self.values[id] if id < len(self.values) else self.new[id - len(self.values)]
+
+
+def _run_started(draft: Any, event: RunStarted) -> None:
+    draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
+    draft.tenant, draft.root, draft.started = event.tenant, event.root or draft.id, draft.at
+    draft.value(START, event.input)
+
+
+def _moved(draft: Any, event: Moved) -> None:
+    if event.instead is not None:
+        draft.value(event.of, event.instead)
+    draft.config = Config(event.states, event.history)
+    for name in event.transitions:
+        draft.taken[name] = draft.taken.get(name, 0) + 1
+    for state in event.entered:
+        draft.entries[state] = draft.entries.get(state, 0) + 1
+    if draft.calls:
+        left = set(event.left)
+        draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
+
+
+def _opened(draft: Any, event: CallStarted | CallAsked, status: CallState) -> None:
+    before: Call | None = draft.calls.get(event.call)
+    reads = event.reads or (before.reads if before else ())
+    request = event.request or (before.request if before else draft.value_at(reads[0]).payload)
+    cuts = event.cuts if isinstance(event, CallStarted) else 0
+    faults = before.faults if before and before.rank == event.rank else ()
+    draft.calls[event.call] = Call(
+        draft.id, event.call, event.specialist, event.attempt, event.rank, event.effect, request, reads, status, draft.at, None, cuts, faults
+    )
+
+
+def _call_started(draft: Any, event: CallStarted) -> None:
+    _opened(draft, event, CallState.STARTED)
+
+
+def _call_asked(draft: Any, event: CallAsked) -> None:
+    _opened(draft, event, CallState.DEFERRED)
+
+
+def _changed(draft: Any, call: str, **changes: Any) -> None:
+    draft.calls[call] = attrs.evolve(draft.calls[call], **changes)
+
+
+def _call_deferred(draft: Any, event: CallDeferred) -> None:
+    _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why)
+
+
+def _call_refused(draft: Any, event: CallRefused) -> None:
+    if not event.next:
+        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+
+
+def _call_completed(draft: Any, event: CallCompleted) -> None:
+    draft.value(_state(event.call), event.value, draft.calls.pop(event.call, None))
+
+
+def _call_failed(draft: Any, event: CallFailed) -> None:
+    if event.again is None and not event.next:
+        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+    elif event.again is not None:
+        faults = tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
+        _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults)
+
+
+def _call_unknown(draft: Any, event: CallUnknown) -> None:
+    _changed(draft, event.call, status=CallState.UNKNOWN, wake=None, why=event.why)
+
+
+def _signal_taken(draft: Any, event: SignalTaken) -> None:
+    draft.value(SIGNAL, event.value)
+
+
+def _cancelled(draft: Any, event: Cancelled) -> None:
+    draft.why = f"cancelled by {event.by}: {event.why}" if event.by or event.why else "cancelled"
+
+
+def _finished(draft: Any, event: Finished) -> None:
+    draft.outcome = event.outcome
+    draft.calls = {}
+
+
+def _noted(draft: Any, event: CallLate | SignalRefused) -> None:
+    """Recorded, and nothing fires."""
+
+
+def _state(call: str) -> str:
+    return call.rpartition("#")[0]
+
+
+_FIELDS = tuple(field.name for field in attrs.fields(Run))
+_APPLY: dict[type, Callable[[Any, Any], None]] = {
+    RunStarted: _run_started,
+    Moved: _moved,
+    CallStarted: _call_started,
+    CallAsked: _call_asked,
+    CallDeferred: _call_deferred,
+    CallRefused: _call_refused,
+    CallCompleted: _call_completed,
+    CallFailed: _call_failed,
+    CallUnknown: _call_unknown,
+    CallLate: _noted,
+    SignalTaken: _signal_taken,
+    SignalRefused: _noted,
+    Cancelled: _cancelled,
+    Finished: _finished,
+}

@@ -1,0 +1,133 @@
+"""Specialists: named, versioned workers behind two contracts.
+
+The annotations of the decorated function are the contracts: one parameter of an attrs class, and an attrs class (or a union of
+them) returned. A second parameter annotated `Call` is told the key, the attempt and why the last one was rejected. An async
+function runs on the engine's loop, any other in a thread.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints, overload
+
+import attrs
+
+from statecore.call import Call
+from statecore.contract import Contract, contract_of, spelled
+from statecore.errors import DefinitionError
+from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
+from statecore.messages import members
+
+I = TypeVar("I")  # noqa: E741 - input and output, as everywhere in the typing of specialists
+O = TypeVar("O")  # noqa: E741
+O_co = TypeVar("O_co", covariant=True)
+
+Effect = Literal["pure", "idempotent", "once"]
+"""`pure`: nothing outside changes. `idempotent`: the receiver honours the call's key. `once`: neither, so never run again."""
+
+Reconcile = Callable[[Call], Awaitable[Any]]
+"""Asks the receiver what became of a call that was cut: the result, raises NotDone, or gives None where it cannot tell."""
+
+
+@attrs.frozen(eq=False)
+class Specialist(Generic[I, O_co]):
+    """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit tests."""
+
+    name: str
+    version: str
+    takes: Contract[I]
+    gives: tuple[Contract[Any], ...]
+    fails: tuple[type[Failure], ...]
+    effect: Effect
+    fn: Callable[..., Any]
+    told_call: bool = False
+    reconcile: Reconcile | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.fn)
+
+    def may_fail(self) -> tuple[type[Failure], ...]:
+        """The declared failures, and those that the engine may give in their place."""
+        engine: tuple[type[Failure], ...] = (TimedOut, Rejected, Crashed)
+        return tuple(dict.fromkeys((*self.fails, *engine, *((OutcomeUnknown,) if self.effect == "once" else ()))))
+
+    def gives_named(self, contract: str) -> Contract[Any] | None:
+        return next((given for given in self.gives if given.name == contract), None)
+
+
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, fn: Callable[[I], Awaitable[O]], /) -> Specialist[I, O]: ...
+    @overload
+    def __call__(self, fn: Callable[[I, Call], Awaitable[O]], /) -> Specialist[I, O]: ...
+    @overload
+    def __call__(self, fn: Callable[[I], O], /) -> Specialist[I, O]: ...
+    @overload
+    def __call__(self, fn: Callable[[I, Call], O], /) -> Specialist[I, O]: ...
+    def __call__(self, fn: Callable[..., Any], /) -> Specialist[Any, Any]: ...
+
+
+def specialist(
+    name: str,
+    version: str,
+    effect: Effect = "once",
+    fails: Sequence[type[Failure]] = (),
+    reconcile: Reconcile | None = None,
+) -> _Decorator:
+    """Make a specialist of a function. Raises DefinitionError where its annotations are no contracts.
+
+    An exception that is one of `fails` becomes that failure; any other becomes Crashed, with its traceback in the log.
+    """
+
+    def made(fn: Callable[..., Any]) -> Specialist[Any, Any]:
+        wrong = _Wrong(name)
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise wrong(f"expected a name like `write_reply`, found {name!r}")
+        if not (isinstance(version, str) and version):
+            raise wrong(f'expected a version like "1", found {version!r}')
+        if effect not in get_args(Effect):
+            raise wrong(f"expected effect pure, idempotent or once, found {effect!r}")
+        for failure in fails:
+            if not (isinstance(failure, type) and issubclass(failure, Failure)):
+                raise wrong(f"fails=[...] lists {spelled(failure)}: derive it from Failure")
+            check_failure(failure)
+        takes, gives, told = _contracts(fn, wrong)
+        return Specialist(name, version, contract_of(takes), tuple(contract_of(g) for g in gives), tuple(fails), effect, fn, told, reconcile)
+
+    return made
+
+
+@attrs.frozen
+class _Wrong:
+    name: str
+
+    def __call__(self, what: str) -> DefinitionError:
+        return DefinitionError(f"specialist {self.name!r}: {what}")
+
+
+def check_failure(failure: type[Failure]) -> None:
+    """Raises DefinitionError where a failure is compared by identity, so that its stored copy would not equal it."""
+    if failure.__eq__ is BaseException.__eq__ or not attrs.has(failure):
+        raise DefinitionError(f"failure {failure.__name__} is compared by identity: write @attrs.frozen(auto_exc=False) above it")
+    contract_of(failure)
+
+
+def _contracts(fn: Callable[..., Any], wrong: _Wrong) -> tuple[type, tuple[type, ...], bool]:
+    """What a function takes, what it may give, and whether it is told its call."""
+    try:
+        hints = get_type_hints(fn)
+    except NameError as fault:
+        raise wrong(f"its annotations cannot be read ({fault}): define the types at module level") from None
+    parameters = list(inspect.signature(fn).parameters)
+    if len(parameters) not in (1, 2) or any(name not in hints for name in parameters) or "return" not in hints:
+        raise wrong(f"expected one annotated parameter (and at most a second one, of type Call) and an annotated result, found {inspect.signature(fn)}")
+    if len(parameters) == 2 and hints[parameters[1]] is not Call:
+        raise wrong(f"its second parameter is told the Call: annotate `{parameters[1]}: Call`, found {spelled(hints[parameters[1]])}")
+    for hint in (hints[parameters[0]], *members(hints["return"])):
+        if not (isinstance(hint, type) and attrs.has(hint)):
+            raise wrong(f"its annotations are its contracts: expected attrs classes, found {spelled(hint)}; give the value a class with named fields")
+    return hints[parameters[0]], members(hints["return"]), len(parameters) == 2

@@ -1,0 +1,198 @@
+"""The file under `SqliteLog`: its schema, how a commit is written, who may write it, and which files are not ours to touch."""
+
+import fcntl
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar
+
+import aiosqlite
+import attrs
+
+from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog
+
+APPLICATION_ID = 1470622734
+SCHEMA = 1
+ROWS = 250
+"""Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and beside a
+busy event loop each time may cost milliseconds: few statements matter more than short ones."""
+
+CREATE = """
+BEGIN IMMEDIATE;
+CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, label TEXT NOT NULL) STRICT;
+CREATE INDEX streams_label ON streams(label);
+CREATE TABLE turns(
+    position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL,
+    cause TEXT NOT NULL, events TEXT NOT NULL, payloads TEXT, salt BLOB, digest BLOB, head BLOB NOT NULL,
+    UNIQUE (stream, version)
+) STRICT;
+CREATE TABLE scopes(name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = 1470622734;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+_STREAM = "INSERT INTO streams VALUES ", "(?,?,?)", " ON CONFLICT (id) DO UPDATE SET label = excluded.label"
+_TURN = "INSERT INTO turns VALUES ", "(?,?,?,?,?,CAST(? AS TEXT),CAST(? AS TEXT),?,NULL,?)", ""
+_SCOPE = "INSERT INTO scopes VALUES ", "(?,?)", " ON CONFLICT (name) DO UPDATE SET version = excluded.version"
+_IDENTITY = """
+SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+(SELECT count(*) FROM sqlite_schema)
+"""
+
+
+@attrs.define
+class Commit:
+    """The rows that the next commit writes. `streams`: id, name and label, where either is new. `scopes`: name and version."""
+
+    streams: list[tuple[int, str, str]] = attrs.field(factory=list)
+    turns: list[tuple[Any, ...]] = attrs.field(factory=list)
+    scopes: list[tuple[str, int]] = attrs.field(factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.turns)
+
+    def statements(self) -> Iterator[tuple[str, list[Any]]]:
+        for (insert, marks, otherwise), rows in ((_STREAM, self.streams), (_TURN, self.turns), (_SCOPE, self.scopes)):
+            for some in _slices(rows):
+                yield insert + ",".join([marks] * len(some)) + otherwise, list(chain.from_iterable(some))
+
+    def clear(self) -> None:
+        self.streams, self.turns, self.scopes = [], [], []
+
+
+def _slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))
+
+
+def committing(pending: Commit) -> type[sqlite3.Connection]:
+    class Committing(sqlite3.Connection):
+        """`commit` writes what is pending, all or nothing. aiosqlite calls it in its thread: one hop, however much there is."""
+
+        def commit(self) -> None:
+            statements = list(pending.statements())
+            if len(statements) == 1:
+                self.execute(*statements[0])
+                return
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                for statement in statements:
+                    self.execute(*statement)
+                self.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self.execute("ROLLBACK")
+                raise
+
+    return Committing
+
+
+async def open_writer(path: Path, pending: Commit) -> aiosqlite.Connection:
+    """The one connection that writes, on a database that has our schema. Raises what `SqliteLog.open` does."""
+    writer = await aiosqlite.connect(path, isolation_level=None, factory=committing(pending), cached_statements=16)
+    try:
+        new = await _recognise(writer, path)
+        [(mode,)] = await writer.execute_fetchall("PRAGMA journal_mode=WAL")
+        if mode != "wal":
+            raise LogError(f"{path} can have no write-ahead log there, but {mode}: move it to a local disk")
+        await writer.execute_fetchall("PRAGMA synchronous=FULL")
+        if new:
+            await writer.executescript(CREATE)
+        return writer
+    except BaseException:
+        await writer.close()
+        raise
+
+
+async def open_reader(path: Path) -> aiosqlite.Connection:
+    """A connection that cannot write.
+
+    It must still be able to create `-shm` beside the file. Where it may not, and no `-wal` says that anything is missing
+    from the file, the file is taken as unchanging: an archive on a disk that is mounted for reading, say.
+    """
+    uri = f"{path.as_uri()}?mode=ro"
+    try:
+        return await _open_known(uri, path)
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or os.path.exists(f"{path}-wal"):
+            raise
+    return await _open_known(f"{uri}&immutable=1", path)
+
+
+async def _open_known(uri: str, path: Path) -> aiosqlite.Connection:
+    reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    try:
+        if await _recognise(reader, path):
+            raise ForeignLog(f"{path} is an empty database: open it once for writing to begin a log in it")
+        return reader
+    except BaseException:
+        await reader.close()
+        raise
+
+
+async def _recognise(connection: aiosqlite.Connection, path: Path) -> bool:
+    """Whether the database is empty. Raises ForeignLog and NewerLog where it is not ours to use."""
+    try:
+        [(application, schema, objects)] = await connection.execute_fetchall(_IDENTITY)
+    except sqlite3.DatabaseError as fault:
+        if fault.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise ForeignLog(f"{path} is no SQLite database: name another file") from None
+        raise
+    if application == APPLICATION_ID:
+        if schema > SCHEMA:
+            raise NewerLog(f"{path} has schema {schema}, this release knows {SCHEMA}: use the release that wrote it")
+        return False
+    if application or objects:
+        raise ForeignLog(f"{path} belongs to another program (its application id is {application}): name another file")
+    return True
+
+
+def check_place(path: Path, readonly: bool) -> None:
+    """Raises ForeignLog for a directory, BadInput where this user cannot have a log."""
+    if path.is_dir():
+        raise ForeignLog(f"{path} is a directory: name a file in it")
+    if not path.parent.is_dir():
+        raise BadInput(f"{path.parent} is no directory: create it first")
+    if readonly:
+        if not path.exists():
+            raise BadInput(f"there is no log at {path}: open it once for writing to begin one")
+    elif not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise BadInput(f"{path} cannot be written by this user: open it with readonly=True, or mend the permissions")
+
+
+class Lock:
+    """The right to write `path`: an OS lock on the file beside it, which ends with the process however that ends.
+
+    The file keeps the holder's pid and is never deleted, since a lock on a deleted file excludes nobody. Raises LogHeld.
+    """
+
+    held: ClassVar["weakref.WeakSet[Lock]"] = weakref.WeakSet()
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(self._file, 20).decode(errors="replace") or "(just starting)"
+            os.close(self._file)
+            raise LogHeld(f"{path} is being written by process {pid}: stop it, or open with readonly=True") from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, b"%d" % os.getpid())
+        self.held.add(self)
+
+    def release(self) -> None:
+        if self in self.held:
+            self.held.discard(self)
+            os.close(self._file)
+
+
+def _let_go_in_the_child() -> None:
+    """A forked child closes its copies, so that no lock outlives the process that took it; the parent's stay."""
+    for lock in list(Lock.held):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_let_go_in_the_child)
