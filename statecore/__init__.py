@@ -6,6 +6,7 @@ from statecore.declare import History as History
 from statecore.declare import Parallel as Parallel
 from statecore.declare import State as State
 from statecore.declare import any_state as any_state
+from statecore.engine import Engine as Engine
 from statecore.failures import Failure as Failure
 from statecore.failures import NotDone as NotDone
 from statecore.failures import RateLimited as RateLimited
@@ -13,14 +14,14 @@ from statecore.failures import Rejected as Rejected
 from statecore.failures import TimedOut as TimedOut
 from statecore.failures import Transient as Transient
 from statecore.failures import Unavailable as Unavailable
+from statecore.handover import Newest as Newest
+from statecore.handover import Recorded as Recorded
 from statecore.messages import Completed as Completed
 from statecore.messages import Done as Done
 from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
+from statecore.replay import rebuild as rebuild
+from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist
-from statecore.handover import Newest as Newest
-from statecore.handover import Recorded as Recorded
 from statecore.workflow import Workflow as Workflow
-from statecore.engine import Engine as Engine
-from statecore.run import Run as Run

@@ -4,6 +4,7 @@ Paths name places: `reading`, `both/left/reading`. What needs the compiled table
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn, get_type_hints
@@ -11,11 +12,15 @@ from typing import Any, NoReturn, get_type_hints
 import attrs
 
 from statecore.contract import spelled
-from statecore.declare import History, Place, State, Transition, is_compound
+from statecore.declare import TIMEOUT, History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
-from statecore.failures import Failure
-from statecore.messages import Completed, Done, Failed, Trigger, pattern, spell
+from statecore.failures import ENGINE_FAILURES, Failure
+from statecore.guard import Guard
+from statecore.messages import Completed, Done, Failed, Trigger, members, pattern, spell
 from statecore.specialist import Specialist, check_failure
+
+START, SIGNAL = "start", "signal"
+"""Whose values the run's input and the payloads of signals are."""
 
 
 @attrs.frozen
@@ -58,7 +63,13 @@ class Arrow:
 
     @property
     def condition(self) -> str:
-        return getattr(self.cond, "__name__", str(self.cond)) if self.cond else ""
+        """The name of the condition; with that of the transition, where other conditions may be called the same."""
+        if self.cond is None:
+            return ""
+        name = getattr(self.cond, "__name__", "")
+        if not name.isidentifier():
+            return f"condition of {self.name}"
+        return f"{name} of {self.name}" if "<" in getattr(self.cond, "__qualname__", "") else name
 
 
 @attrs.frozen(slots=False)
@@ -145,6 +156,8 @@ class _Scan:
     def place(self, path: str, parent: str | None, value: Any) -> None:
         if id(value) in self.paths:
             self.wrong(f"`{path}` and `{self.paths[id(value)]}` are one and the same state: make two")
+        if path in (START, SIGNAL):
+            self.wrong(f"`{path}` names whose value the run's input or a signal's payload is: choose another name for the state")
         self.paths[id(value)] = path
         self.places.append(value)
         if isinstance(value, State):
@@ -158,12 +171,14 @@ class _Scan:
     def unnamed(self) -> None:
         named = {id(transition) for _, _, transition in self.loose}
         for place in self.places:
-            for transition in place.leaving:
+            for transition in place.touching:
                 if id(transition) not in named:
                     kind, payloads = self.pattern("?", transition.on)
                     on = " | ".join(spell(kind, payload) for payload in payloads)
+                    sources = " | ".join(self.path_of(p, "an unnamed transition leaves") for p in transition.sources) if transition.sources else "any_state"
                     self.wrong(
-                        f"a transition from `{self.paths[id(place)]}` on {on} has no name, or its name was given to a second one: assign each to a name of its own"
+                        f"a transition from `{sources}` to `{self.path_of(transition.target, 'an unnamed transition leads to')}` on {on} has no name, "
+                        "or its name was given to something else: assign each to a name of its own"
                     )
 
     def pattern(self, path: str, on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
@@ -188,7 +203,10 @@ class _Scan:
         self.condition(path, transition.cond, kind, payloads)
         target = self.path_of(transition.target, f"transition `{path}` leads to")
         made = []
-        for source in self.sources(path, parent, transition, target):
+        sources = self.sources(path, parent, transition, target)
+        if not sources:
+            self.wrong(f"transition `{path}`: any_state is no state here, as the target and final states are none of its sources: name the source or drop it")
+        for source in sources:
             if self.nodes[source].final:
                 self.wrong(f"transition `{path}` leaves `{source}`, which is final: nothing leaves a final state; drop it or make `{source}` not final")
             made.append(Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says))
@@ -212,7 +230,7 @@ class _Scan:
         if cond is None:
             return
         name = getattr(cond, "__name__", repr(cond))
-        if inspect.iscoroutinefunction(cond):
+        if inspect.iscoroutinefunction(cond) or inspect.iscoroutinefunction(getattr(cond, "__call__", None)):  # noqa: B004
             self.wrong(f"transition `{path}`: condition `{name}` is async, expected a function that answers at once: let a specialist find out, and ask its output")
         try:
             parameters = list(inspect.signature(cond).parameters)
@@ -221,12 +239,13 @@ class _Scan:
         if len(parameters) != 1:
             self.wrong(f"transition `{path}`: condition `{name}` takes {len(parameters)} parameters, expected one: it is asked with the payload alone")
         try:
-            asks = get_type_hints(cond).get(parameters[0])
+            asks = get_type_hints(cond).get(parameters[0]) if inspect.isroutine(cond) else None
         except NameError as fault:
             self.wrong(f"transition `{path}`: the annotations of condition `{name}` cannot be read ({fault}): define the types at module level")
-        if isinstance(asks, type) and not all(issubclass(payload, asks) for payload in payloads):
+        taken = [cls for cls in members(asks) if isinstance(cls, type) and cls is not Any]
+        if taken and not all(issubclass(payload, tuple(taken)) for payload in payloads):
             on = " | ".join(spell(kind, payload) for payload in payloads)
-            self.wrong(f"transition `{path}` fires on {on}, but its condition `{name}` asks a {asks.__name__}: give it a condition over its own payload")
+            self.wrong(f"transition `{path}` fires on {on}, but its condition `{name}` asks {spelled(asks)}: give it a condition over its own payload")
 
 
 def _bodies(chart: Chart) -> None:
@@ -254,14 +273,16 @@ def _state(chart: Chart, node: Node, state: State) -> None:
         chart.wrong(f"`{path}`: outcome={state.outcome!r}, expected completed, failed or partial")
     if state.outcome != "completed" and not (node.final and node.parent is None):
         chart.wrong(f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it `final=True`")
-    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback):
-        chart.wrong(f"`{path}` has nothing to do, so `give`, `attempts`, `fallback` and `guards` say nothing: name a specialist or drop them")
+    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback or state.timeout != TIMEOUT):
+        chart.wrong(f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a specialist or drop them")
     if not (type(state.attempts) is int and state.attempts >= 1):
         chart.wrong(f"`{path}`: attempts={state.attempts!r}, expected a whole number from 1 up")
-    if not (isinstance(state.timeout, int | float) and state.timeout > 0):
+    if not (type(state.timeout) in (int, float) and 0 < state.timeout < math.inf):
         chart.wrong(f"`{path}`: timeout={state.timeout!r}, expected seconds above 0")
     for specialist in state.specialists:
         _work(chart, path, state, specialist)
+    for guard in state.guards:
+        _guard(chart, path, guard)
 
 
 def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
@@ -280,6 +301,15 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
         )
 
 
+def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
+    if getattr(guard, "side", None) not in ("before", "after") or not callable(getattr(guard, "ask", None)) or isinstance(guard, type):
+        chart.wrong(f"`{path}`: expected a guard, found {guard!r}: give it a name, a side (before or after), `fails` and a method `ask`")
+    for failure in guard.fails:
+        if not (isinstance(failure, type) and issubclass(failure, Failure)):
+            chart.wrong(f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure")
+        check_failure(failure)
+
+
 def _given(specialist: Specialist[Any, Any]) -> str:
     return " | ".join(contract.name for contract in specialist.gives)
 
@@ -295,7 +325,7 @@ def contracts(chart: Chart) -> list[type]:
     for arrow in chart.arrows:
         if arrow.kind is not Done:
             found |= dict.fromkeys(arrow.payloads)
-    return list(found)
+    return list(found | dict.fromkeys(ENGINE_FAILURES))
 
 
 def _names(chart: Chart) -> None:

@@ -13,7 +13,7 @@ from statecore.chart import Arrow, Chart, Node
 from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover
 from statecore.messages import Failed
-from statecore.table import Config, Letter, Move, Question, Table, leaves, payload_types
+from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
 
 
 @attrs.frozen
@@ -209,8 +209,8 @@ def _not_shadowed(facts: Facts) -> None:
 
 def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
     def covers(other: Arrow) -> bool:
-        same = other is not arrow and other.kind is arrow.kind and not other.cond and other.name in taken
-        return same and other.source in chart.chain(arrow.source) and all(issubclass(p, other.payloads) for p in arrow.payloads)
+        same = other is not arrow and other.kind is arrow.kind and other.cond in (None, arrow.cond) and other.name in taken
+        return same and other.source in chart.chain(arrow.source) and all(any(answers(other_p, p) for other_p in other.payloads) for p in arrow.payloads)
 
     return next(filter(covers, chart.arrows), None)
 

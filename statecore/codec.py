@@ -1,12 +1,13 @@
 """Events to stored bytes and back. Pure.
 
 A turn is stored as two JSON texts. Its events, each by name, version and the fields that differ from their default:
-`[["Moved",1,{"transitions":["triaged"],"states":["drafting"]}], ...]`, where a `Payload` is the number of its place in the
-second text. That has contract and value of each, `[["Ticket@1",{"subject":...}], ...]`, put together from their bytes and
-taken apart into the same bytes; no value is ever written anew. So it can be erased and the first still says what happened.
+`[["Moved",1,{"transitions":["triaged"],"states":["drafting"]}], ...]`, where a `Payload` is the number of its place in
+the second text. That has contract and value of each, `[["Ticket@1",{"subject":...}], ...]`, put together from their
+bytes and taken apart into the same bytes; no value is ever written anew. So it can be erased and the first still says
+what happened.
 
-Reading is strict: a name, version or field that is not known, not there or of another type makes the turn Unreadable. Names
-select among the classes of `statecore.events` and nothing else: stored text imports and builds nothing.
+Reading is strict: a name, version or field that is not known, not there or of another type makes the turn Unreadable.
+Names select among the classes of `statecore.events` and nothing else: stored text imports and builds nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +33,7 @@ _json = msgspec.json.Encoder()
 
 @attrs.frozen
 class _Shape:
-    """How one class of event is stored. `fields` mirrors it for msgspec, with numbers for payloads; `row` is its line."""
+    """How one class of event is stored. `fields` mirrors it for msgspec, numbers for payloads; `row` is its line."""
 
     event: type
     values: Callable[[Event], tuple[Any, ...]]
@@ -75,7 +76,8 @@ def _shape(event: type) -> _Shape:
     names = tuple(hints)
     stored = {Payload: _Place, Payload | None: _Place | None}
     mirror = [
-        (field.name, stored.get(hints[field.name], hints[field.name]), *_default(field)) for field in attrs.fields(event)
+        (field.name, stored.get(hints[field.name], hints[field.name]), *_default(field))
+        for field in attrs.fields(event)
     ]
     strict: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
     fields = msgspec.defstruct(event.__name__, mirror, omit_defaults=True, **strict)
@@ -106,9 +108,9 @@ _payloads = msgspec.json.Decoder(list[tuple[str, msgspec.Raw]])
 def encode(events: Iterable[Event]) -> tuple[bytes, bytes | None]:
     """The two texts of a turn; the second is None where no event carries a payload.
 
-    What was written is read once more before it is given, so that nothing is stored that cannot be read. Raises BadInput: a
-    field of another type than its class says, a payload that is not one JSON value without white space around it, a text
-    of more than 8 MiB.
+    What was written is read once more before it is given, so that nothing is stored that cannot be read. Raises
+    BadInput: a field of another type than its class says, a payload that is not one JSON value without white space
+    around it, a text of more than 8 MiB.
     """
     payloads: list[Payload] = []
     try:
@@ -158,7 +160,7 @@ def _why(events: bytes) -> str:
     """The reason in the reader's words where it is a name or a version that only another release knows."""
     try:
         lines = msgspec.json.decode(events, type=list[tuple[str, int, Any]])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
     for name, version, _ in lines:
         if name not in _NAMES:

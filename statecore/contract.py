@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
@@ -160,8 +160,9 @@ def _is_text_or_number(hint: Any) -> bool:
 def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
     if cls.__eq__ is object.__eq__:
         raise DefinitionError(f"contract {where}: {cls.__name__} is compared by identity, so its stored copy would not equal it: write @attrs.frozen above it")
-    if "__attrs_attrs__" not in vars(cls) and "__annotations__" in vars(cls):
-        raise DefinitionError(f"contract {where}: the fields of {cls.__name__} itself are not seen: write @attrs.frozen above it")
+    own = [name for name, hint in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
+    if own and "__attrs_attrs__" not in vars(cls):
+        raise DefinitionError(f"contract {where}: {cls.__name__} is not an attrs class itself, so its {', '.join(own)} would be lost: write @attrs.frozen above it")
     try:
         fields = _fields(cls)
     except NameError as fault:

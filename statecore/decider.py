@@ -43,7 +43,18 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
 )
-from statecore.failures import RETRIED, Broken, Crashed, Exhausted, Failure, OutcomeUnknown, RateLimited, Refused, Rejected, TimedOut
+from statecore.failures import (
+    RETRIED,
+    Broken,
+    Crashed,
+    Exhausted,
+    Failure,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+)
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side, Verdict, judged
 from statecore.handover import Param, Recorded
 from statecore.ledger import Ledger

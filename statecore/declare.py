@@ -11,6 +11,7 @@ from statecore.messages import Trigger
 from statecore.specialist import I, O, Specialist
 
 P = TypeVar("P")
+V = TypeVar("V")
 Outcome = Literal["completed", "failed", "partial"]
 
 TIMEOUT = 600.0
@@ -55,8 +56,8 @@ class _Source:
 
 def _transition(sources: "tuple[Place, ...] | None", target: "Place", on: Any, cond: Any, at_most: int | None, says: str) -> Transition:
     made = Transition(sources, target, on, cond, at_most, says)
-    for place in sources or ():
-        place.leaving.append(made)
+    for place in (*(sources or ()), target):
+        place.touching.append(made)
     return made
 
 
@@ -85,8 +86,8 @@ class State(_Source):
     ) -> None:
         self.does, self.give, self.attempts, self.timeout, self.says = does, give, attempts, timeout, says
         self.initial, self.final, self.outcome = initial, final, outcome
-        self.fallback, self.guards = tuple(fallback), tuple(guards)
-        self.leaving: list[Transition] = []
+        self.fallback, self.guards = _listed("fallback", fallback), _listed("guards", guards)
+        self.touching: list[Transition] = []
 
     def places(self) -> "tuple[Place, ...]":
         return (self,)
@@ -98,6 +99,12 @@ class State(_Source):
     def specialists(self) -> tuple[Specialist[Any, Any], ...]:
         """Its own specialist and then the fallbacks, in the order in which they are tried."""
         return (self.does, *self.fallback) if self.does else ()
+
+
+def _listed(option: str, given: Sequence[V]) -> tuple[V, ...]:
+    if not isinstance(given, list | tuple):
+        raise DefinitionError(f"State({option}={given!r}): expected a list, found {type(given).__name__}: write {option}=[...]")
+    return tuple(given)
 
 
 class Several(_Source):
@@ -133,14 +140,16 @@ class History(State):
 class Compound:
     """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by `name.to(...)`."""
 
-    leaving: ClassVar[list[Transition]]
+    touching: ClassVar[list[Transition]]
     initial: ClassVar[bool]
     parallel: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, initial: bool = False) -> None:
         if any(base.__module__ != __name__ for base in cls.__bases__):
             raise DefinitionError(f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone")
-        cls.leaving, cls.initial = [], initial
+        if words := [word for word in ("touching", "initial", "parallel", "to") if isinstance(vars(cls).get(word), State | Transition | type)]:
+            raise DefinitionError(f"{cls.__name__}: `{words[0]}` is a word of {cls.__bases__[0].__name__} itself: choose another name")
+        cls.touching, cls.initial = [], initial
 
     @classmethod
     def to(

@@ -18,9 +18,20 @@ import attrs
 
 from statecore.call import Call, CallState
 from statecore.clock import Clock, SystemClock
+from statecore.contract import Contract
 from statecore.decider import Guarded, decide
 from statecore.dispatch import Dispatcher
-from statecore.errors import Conflict, LogError, LogFailed, NotPossible, StatecoreError, UnknownCall, UnknownRun, UnknownWorkflow
+from statecore.errors import (
+    BadInput,
+    Conflict,
+    LogError,
+    LogFailed,
+    NotPossible,
+    StatecoreError,
+    UnknownCall,
+    UnknownRun,
+    UnknownWorkflow,
+)
 from statecore.events import CallCompleted, CallFailed, CallUnknown, Cancelled, Event, Moved
 from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone
@@ -30,6 +41,7 @@ from statecore.log import Append, Batch, Log
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
 from statecore.run import Run, fold
+from statecore.specialist import Specialist
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
@@ -54,11 +66,12 @@ def fresh_id() -> str:
 
 @attrs.define(eq=False)
 class _Held:
-    """A run in memory. `parked`: why nothing can be done with it here. `flights`: dispatched calls, each with its attempt."""
+    """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about, calls may start. `flights`: dispatched calls, each with its attempt."""
 
     run: Run
     machine: Machine | None
     parked: str = ""
+    ready: bool = True
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[str, asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -149,28 +162,48 @@ class Engine:
         names = [run] if run else [info.name for info in await self.log.streams(labels=OPEN)]
         taken = [name for name in names if name not in self._held]
         for name in taken:
-            held = self._held[name] = await self._load(name)
-            for call in list(held.run.calls.values()) if held.machine else ():
-                failpoint(Point.DURING_RESUME)
-                if call.status is CallState.STARTED:
-                    await self._take(held, Interrupted(call.id, self.clock.now()))
-            self._act(held)
+            await self._take_up(name)
         return names
+
+    async def _take_up(self, name: str) -> _Held:
+        """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is dispatched."""
+        held = self._held[name] = await self._load(name)
+        held.ready = False
+        for call in list(held.run.calls.values()) if held.machine else ():
+            failpoint(Point.DURING_RESUME)
+            if call.status is CallState.STARTED:
+                await self._take(held, Interrupted(call.id, self.clock.now()))
+        held.ready = True
+        self._act(held)
+        return held
 
     async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str) -> Run:
         """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
 
         Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does not admit the result.
         """
+        if not by:
+            raise BadInput("expected the name of who settles the call, found none: say `by`")
         held = await self._hold(run)
         found = self._parked_call(held, call)
         if isinstance(outcome, Failure):
             settled: Input = Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
         else:
-            self._specialist(held, found, outcome)
+            specialist = self._specialist(held, found)
+            (specialist.gives_named(type(outcome).__name__) or specialist.gives[0]).pack(outcome)
             settled = Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
         await self._shielded(self._take(held, settled))
         return held.run
+
+    async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
+        """The contracts that a parked call may be settled with. Raises as `answer` does."""
+        held = await self._hold(run)
+        return self._specialist(held, self._parked_call(held, call)).gives
+
+    async def drain(self) -> None:
+        """Wait until every run that this engine holds is at rest."""
+        while busy := [run for run, held in self._held.items() if not self._at_rest(held)]:
+            await self.wait(busy[0])
 
     async def signal(self, run: str, value: Any, *, by: str = "") -> tuple[Event, ...]:
         """Tell a run something that answers no call; the events that it led to. Raises UnknownRun, BadInput."""
@@ -245,7 +278,7 @@ class Engine:
 
     def _act(self, held: _Held) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
-        if self._closing or self._broken is not None:
+        if self._closing or self._broken is not None or not held.ready:
             return
         wanted = {_flight(call): call for call in held.run.calls.values() if call.status is CallState.STARTED}
         for key in [key for key in held.flights if key not in wanted]:
@@ -312,7 +345,7 @@ class Engine:
         found = held.run.calls.get(call)
         if found is None or held.machine is None:
             return
-        specialist = held.machine.chart.state(found.state).specialists[found.rank]
+        specialist = self._specialist(held, found)
         if specialist.reconcile is not None and not self._closing:
             self._spawn(held, self._ask_receiver(held, found, specialist.reconcile))
 
@@ -332,10 +365,7 @@ class Engine:
     # -- runs in memory
 
     async def _hold(self, run: str) -> _Held:
-        held = self._held.get(run)
-        if held is None:
-            held = await self._load(run)
-            self._held[run] = held
+        held = self._held.get(run) or await self._take_up(run)
         if held.machine is None:
             raise UnknownWorkflow(held.parked)
         return held
@@ -367,15 +397,12 @@ class Engine:
             raise NotPossible(f"{found.id} of {held.run.id} is {found.status.value}: only a parked call is settled by hand")
         return found
 
-    def _specialist(self, held: _Held, call: Call, outcome: Any) -> None:
-        """Refuse a settled result at the door, before it could count as an attempt that failed."""
+    def _specialist(self, held: _Held, call: Call) -> Specialist[Any, Any]:
         assert held.machine is not None
-        specialist = held.machine.chart.state(call.state).specialists[call.rank]
-        contract = specialist.gives_named(type(outcome).__name__) or specialist.gives[0]
-        contract.pack(outcome)
+        return held.machine.chart.state(call.state).specialists[call.rank]
 
     def _at_rest(self, held: _Held) -> bool:
-        busy = held.flights or held.timers or held.lock.locked()
+        busy = held.flights or held.timers or held.lock.locked() or not held.ready
         return not busy and not (held.run.condition == "paused" and self._flying())
 
     def _flying(self) -> bool:

@@ -122,5 +122,8 @@ class OutcomeUnknown(Failure):
     why: str = ""
 
 
+ENGINE_FAILURES = (TimedOut, Rejected, Refused, Crashed, Broken, Exhausted, NotDone, OutcomeUnknown)
+"""What the engine may give in place of a specialist's own failures, in every run."""
+
 RETRIED: tuple[type[Failure], ...] = (Transient, Rejected)
 """What another attempt may mend. Everything else is final for its specialist."""

@@ -1,7 +1,9 @@
-"""Pictures of a chart: Mermaid for a README, Markdown for people, SVG for a page of its own. All of it read from the chart.
+"""Pictures of a chart: Mermaid for a README, Markdown for people, SVG for a page of its own. All of it read from the
+chart.
 
-Lines are bundles: transitions with one source and one target share a line, and a transition from any state leaves one pill `any state`
-that stands at its target, not a line from each. So a picture grows with what was written down, not with what it expands to.
+Lines are bundles: transitions with one source and one target share a line, and a transition from any state leaves one
+pill `any state` that stands at its target, not a line from each. So a picture grows with what was written down, not
+with what it expands to.
 """
 
 import re
@@ -28,8 +30,8 @@ def draw(
 ) -> str:
     """The chart as text of a format: "mermaid" (stateDiagram-v2), "md" (a page) or "svg" (a file of its own).
 
-    `current`: the paths of the states a run is in. `taken`: the names of the transitions it took, each as often as it took
-    it, or a count by name. What the chart does not have is left out, so that a run of an older version can be drawn.
+    `current`: the paths of the states a run is in. `taken`: the names of the transitions it took, each as often as it
+    did, or a count by name. What the chart does not have is left out, so that a run of an older version can be drawn.
     Raises ValueError for another format. The same chart gives the same bytes.
     """
     makers: dict[str, Callable[[_View], str]] = {"mermaid": _mermaid, "md": _markdown, "svg": _svg}
@@ -40,7 +42,7 @@ def draw(
 
 @attrs.frozen
 class _Move:
-    """A transition as written: one name, all its sources. `everywhere`: they are all that `any_state` can mean there."""
+    """A transition as written: one name, all its sources. `everywhere`: they are all that `any_state` can mean."""
 
     arrow: Arrow
     sources: tuple[str, ...]
@@ -56,13 +58,13 @@ class _Move:
 
     @property
     def bound(self) -> str:
-        return f"(at most {self.arrow.at_most})" if self.arrow.at_most else ""
+        return f"at most {self.arrow.at_most}" if self.arrow.at_most else ""
 
     @property
     def detail(self) -> str:
         """`Completed[Review] [approved] (at most 3)`"""
         asked = f"[{self.arrow.condition}]" if self.arrow.condition else ""
-        return " ".join(filter(None, (self.arrow.on, asked, self.bound)))
+        return " ".join(filter(None, (self.arrow.on, asked, f"({self.bound})" if self.bound else "")))
 
 
 @attrs.frozen
@@ -113,15 +115,12 @@ class _View:
         """Where its lines start: at its sources, or at a pill."""
         if not move.everywhere and len(move.sources) < MANY:
             return move.sources
-        text = ("any other state",) if move.everywhere else tuple(wrap(", ".join(self.short(s) for s in move.sources), 30))
-        if move.everywhere and self.chart.nodes[move.arrow.target].final:
-            text = ("any state",)
+        text = tuple(wrap(", ".join(self.chart.nodes[source].name for source in move.sources), 30))
+        if move.everywhere:
+            text = ("any state" if self.chart.nodes[move.arrow.target].final else "any other state",)
         key = f"{move.body or ''}*{' '.join(text)}*{move.arrow.target}"
         self.pills[key] = _Pill(key, move.body, text)
         return (key,)
-
-    def short(self, path: str) -> str:
-        return self.chart.nodes[path].name
 
     def pills_in(self, body: str | None) -> list[_Pill]:
         return [pill for pill in self.pills.values() if pill.body == body]
@@ -151,7 +150,7 @@ def _effect(node: Node) -> str:
 
 # Mermaid
 
-_RESERVED = {"state", "class", "classdef", "default", "note", "scale", "direction", "end", "hide", "constructor", "prototype"}
+_RESERVED = re.compile("state|class|classdef|default|note|scale|direction|end|hide|constructor|prototype", re.I)
 _CLASSES = """\
 classDef completed fill:#dcfce7,stroke:#16a34a,color:#14532d
 classDef failed fill:#fee2e2,stroke:#dc2626,color:#7f1d1d
@@ -179,7 +178,7 @@ def _ids(keys: Sequence[str]) -> dict[str, str]:
     ids: dict[str, str] = {}
     for key in keys:
         word = re.sub(r"\W+", "_", key, flags=re.ASCII).strip("_") or "state"
-        while word.lower() in _RESERVED or word in ids.values():
+        while _RESERVED.fullmatch(word) or word in ids.values():
             word += "_"
         ids[key] = word
     return ids
@@ -194,7 +193,7 @@ def _mermaid_body(view: _View, ids: dict[str, str], body: str | None, indent: st
     lines: list[str] = []
     parallel = body is not None and view.chart.nodes[body].kind == "parallel"
     for index, node in enumerate(view.chart.children(body)):
-        lines += [f"{indent}--"] if parallel and index else []
+        lines += [f"{indent}--"] if parallel and index and node.kind == "compound" else []
         lines += _mermaid_state(view, ids, node, indent)
     lines += [f'{indent}state "{_plain(" ".join(pill.text))}" as {ids[pill.key]}' for pill in view.pills_in(body)]
     lines += [f"{indent}[*] --> {ids[node.path]}" for node in view.starts_in(body)]
@@ -222,7 +221,7 @@ def _mermaid_state(view: _View, ids: dict[str, str], node: Node, indent: str) ->
 
 def _times(view: _View, move: _Move) -> str:
     count = view.taken.get(move.arrow.name, 0)
-    return f" ×{count}" if count > 1 else ""
+    return f" \N{MULTIPLICATION SIGN}{count}" if count > 1 else ""
 
 
 # Markdown
@@ -238,17 +237,18 @@ def _markdown(view: _View) -> str:
         *([_prose(chart.doc)] if chart.doc else []),
         f"```mermaid\n{_mermaid(view)}```",
         "## States",
-        _table(("state", "does", "effect", "attempts", "timeout", "fallback", "says"), [_state_row(view, n) for n in states]),
+        _table("state does effect attempts timeout fallback says", [_state_row(view, node) for node in states]),
         "## Transitions",
-        _table(("transition", "from", "on", "if", "to", "says", "taken"), [_move_row(view, move) for move in view.moves]),
+        _table("transition from on if to says taken", [_move_row(view, move) for move in view.moves]),
         "## Ends",
-        _table(("final state", "outcome", "says"), [_end_row(view, node) for node in ends]),
+        _table("end outcome says", [_end_row(view, node) for node in ends]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(columns: str, rows: Sequence[Sequence[str]]) -> str:
     """A table without the columns that say nothing."""
+    heads = columns.split()
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
     lines = [[heads[i] for i in kept], ["---"] * len(kept), *([row[i] for i in kept] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -261,7 +261,8 @@ def _state_row(view: _View, node: Node) -> list[str]:
     if state is None or state.does is None:
         return [name, _holds(view, node), "", "", "", "", _cell(node.says)]
     fallback = ", ".join(_code(other.id) for other in state.fallback)
-    return [name, _code(_does(node)), _effect(node), str(state.attempts), f"{state.timeout:g} s", fallback, _cell(node.says)]
+    does = [_code(_does(node)), _effect(node), str(state.attempts), f"{state.timeout:g} s", fallback]
+    return [name, *does, _cell(node.says)]
 
 
 def _holds(view: _View, node: Node) -> str:
@@ -280,10 +281,10 @@ def _holds(view: _View, node: Node) -> str:
 def _move_row(view: _View, move: _Move) -> list[str]:
     body = f" of {_code(move.body)}" if move.body else ""
     source = f"any state{body}" if move.everywhere else ", ".join(_code(source) for source in move.sources)
-    asked = " ".join(filter(None, (_code(move.arrow.condition) if move.arrow.condition else "", move.bound)))
+    asked = ", ".join(filter(None, (_code(move.arrow.condition) if move.arrow.condition else "", move.bound)))
     count = view.taken.get(move.arrow.name, 0)
-    cells = [_code(move.arrow.name), source, _code(move.arrow.on), asked, _code(move.arrow.target), _cell(move.arrow.says)]
-    return [*cells, f"{count}×" if count else ""]
+    cells = [_code(move.arrow.name), source, _code(move.arrow.on), asked, _code(move.arrow.target)]
+    return [*cells, _cell(move.arrow.says), str(count or "")]
 
 
 def _end_row(view: _View, node: Node) -> list[str]:
@@ -324,7 +325,8 @@ _STYLE = """\
 .statecore .partial .box{fill:#fef3c7}.statecore .partial rect{stroke:#d97706}
 .statecore .once rect{fill:#fde68a}.statecore .once text{fill:#78350f}
 .statecore .idempotent rect{fill:#c7d2fe}.statecore .idempotent text{fill:#312e81}.statecore .badge text{font-size:10px}
-.statecore .taken .line{stroke:#2563eb;stroke-width:2.8}.statecore .taken .head{fill:#2563eb}.statecore .taken .move{fill:#1d4ed8}
+.statecore .taken .line{stroke:#2563eb;stroke-width:2.8}.statecore .taken .head{fill:#2563eb}
+.statecore .taken .move{fill:#1d4ed8}
 .statecore .now .box{stroke:#2563eb;stroke-width:3.2}.statecore .now.work .box{fill:#dbeafe}
 .statecore .active .group{stroke:#2563eb;stroke-width:1.8}
 @media (prefers-color-scheme:dark){
@@ -356,18 +358,27 @@ def _layout(view: _View) -> Layout:
             lines.append(Line(f"{node.path}.", f"{node.path}.", node.path))
         for node in view.chart.children(body):
             spots.append(Spot(node.path, body, *_size(view, node), tall=_is_region(view, node)))
-        spots += [Spot(p.key, body, max(map(_wide, p.text)) + 30, 13 + _LEADING * len(p.text), near=True) for p in view.pills_in(body)]
+        for pill in view.pills_in(body):
+            width, height = max(map(_wide, pill.text)) + 30, 13 + _LEADING * len(pill.text)
+            spots.append(Spot(pill.key, body, width, height, near=True))
     return arrange(spots, lines)
 
 
 def _is_region(view: _View, node: Node) -> bool:
-    return node.parent is not None and view.chart.nodes[node.parent].kind == "parallel"
+    return node.kind == "compound" and node.parent is not None and view.chart.nodes[node.parent].kind == "parallel"
 
 
 def _wide(text: str, size: float = 12.0, bold: bool = False) -> float:
     """About how wide a sans serif sets a text, rather too much than too little."""
-    ems = (1.0 if east_asian_width(c) in "WF" else 0.36 if c in "iljtfrI.,:;'|![]() " else 0.92 if c in "mwMW@%×" else 0.72 if c.isupper() else 0.59 for c in text)
-    return sum(ems) * size * (1.06 if bold else 1.0)
+    return sum(map(_ems, text)) * size * (1.06 if bold else 1.0)
+
+
+def _ems(char: str) -> float:
+    if char in "iljtfrI.,:;'|![]() ":
+        return 0.36
+    if char in "mwMW@%" or east_asian_width(char) in "WF":
+        return 1.0
+    return 0.72 if char.isupper() else 0.59
 
 
 def _size(view: _View, node: Node) -> Point:
@@ -385,32 +396,38 @@ def _badge(node: Node) -> bool:
 
 def _label(view: _View, move: _Move) -> list[tuple[str, str]]:
     """The rows of a transition's label, each with its class."""
-    return [("move", move.name + _times(view, move)), *(("small", row) for row in wrap(move.detail, 34, break_on_hyphens=False))]
+    whole = move.detail.replace(move.bound, move.bound.replace(" ", "\N{NO-BREAK SPACE}"))
+    rows = wrap(whole, 34, break_on_hyphens=False)
+    return [("move", move.name + _times(view, move)), *(("small", row) for row in rows)]
 
 
 def _label_size(view: _View, bundle: _Bundle) -> Point:
     rows = [row for move in bundle.moves for row in _label(view, move)]
-    return max(_wide(text, 12 if kind == "move" else 11, kind == "move") for kind, text in rows) + 14, _LEADING * len(rows) + 8
+    wide = max(_wide(text, 12, True) if kind == "move" else _wide(text, 11) for kind, text in rows)
+    return wide + 14, _LEADING * len(rows) + 4 * len(bundle.moves) + 4
 
 
 def _svg(view: _View) -> str:
     chart, plan = view.chart, _layout(view)
-    width = max(plan.width, _wide(chart.name, 18, True) + 160, min(640.0, _wide(_first(chart.doc)) + 60))
-    size = f'width="{_n(width)}" height="{_n(plan.height + _HEADING)}" viewBox="0 0 {_n(width)} {_n(plan.height + _HEADING)}"'
+    groups = [node for node in chart.nodes.values() if node.kind in ("compound", "parallel")]
+    width = _n(max(plan.width, _wide(chart.name, 18, True) + 160, min(640.0, _wide(_first(chart.doc)) + 60)))
+    height = _n(plan.height + _HEADING)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="statecore" role="img" {size}>',
         f"<title>{_text(f'{chart.name}, version {chart.version}')}</title>",
         f"<desc>{_text(_described(view))}</desc>",
         f"<style>{_STYLE}</style>",
         '<rect class="page" width="100%" height="100%" rx="8"/>',
-        f'<text class="heading" x="22" y="36">{_text(chart.name)} <tspan class="small">version {_text(chart.version)}</tspan></text>',
-        *[f'<text class="small" x="22" y="{54 + 14 * i}">{_text(row)}</text>' for i, row in enumerate([_first(chart.doc)])],
+        _words("heading", 22, 36, chart.name),
+        _words("small", 30 + _wide(chart.name, 18, True), 36, f"version {chart.version}"),
+        _words("small", 22, 54, _first(chart.doc)),
         f'<g transform="translate(0 {_n(_HEADING)})">',
-        *[_svg_group(view, node, plan) for node in chart.nodes.values() if node.kind in ("compound", "parallel")],
+        *[_svg_group(view, node, plan) for node in groups],
         *[_svg_start(node, plan) for body in (None, *chart.nodes) for node in view.starts_in(body)],
-        *[_svg_line(view, bundle, plan) for bundle in sorted(view.bundles, key=lambda b: _is_taken(view, b))],
+        *[_svg_line(view, bundle, plan) for bundle in sorted(view.bundles, key=lambda bundle: _is_taken(view, bundle))],
         *[_svg_label(view, bundle, plan.labels[bundle.key]) for bundle in view.bundles],
-        *[_svg_state(view, node, plan.boxes[node.path]) for node in chart.nodes.values() if node.kind not in ("compound", "parallel")],
+        *[_svg_state(view, node, plan.boxes[node.path]) for node in chart.nodes.values() if node not in groups],
         *[_svg_pill(pill, plan.boxes[pill.key]) for pill in view.pills.values()],
         "</g></svg>",
     ]
@@ -452,10 +469,10 @@ def _svg_group(view: _View, node: Node, plan: Layout) -> str:
     parts = [] if _is_region(view, node) else [_rect("group", box, 12)]
     parts.append(_words("title", box.x + 16, box.y + 23, node.name))
     if node.kind == "parallel":
-        regions = sorted((plan.boxes[region.path] for region in view.chart.children(node.path)), key=lambda b: b.x)
-        for a, b in pairwise(regions):
-            x = _n((a.x + a.width + b.x) / 2)
-            parts.append(f'<line class="divide" x1="{x}" y1="{_n(box.y + _INNER)}" x2="{x}" y2="{_n(box.y + box.height - 8)}"/>')
+        regions = [plan.boxes[region.path] for region in view.chart.children(node.path) if _is_region(view, region)]
+        for a, b in pairwise(sorted(regions, key=lambda region: region.x)):
+            x, top, bottom = _n((a.x + a.width + b.x) / 2), _n(box.y + _INNER), _n(box.y + box.height - 8)
+            parts.append(f'<line class="divide" x1="{x}" y1="{top}" x2="{x}" y2="{bottom}"/>')
     active = ' class="active"' if node.path in view.active else ""
     return f"<g{active}>{_hint(node.says)}{''.join(parts)}</g>"
 
@@ -483,9 +500,10 @@ def _svg_line(view: _View, bundle: _Bundle, plan: Layout) -> str:
 
 def _curve(path: Sequence[Point]) -> str:
     """A line that is vertical wherever it meets something, and its head."""
-    (x, end), before = path[-1], path[-2] if path[-2] != path[-1] else path[-3]
-    back = -7.0 if end > before[1] else 7.0
-    points = [*path[:-1], (x, end + back)]
+    x, end = path[-1]
+    back = 7.0 if end < next(y for _, y in reversed(path) if y != end) else -7.0
+    body = [(px, y) for px, y in path[:-1] if px != x or abs(y - end) > 2 * abs(back)]
+    points = [*body, (x, end + 2 * back), (x, end + back)]
     parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
     for (x1, y1), (x2, y2) in pairwise(points):
         middle = _n((y1 + y2) / 2)
@@ -509,6 +527,7 @@ def _svg_label(view: _View, bundle: _Bundle, box: Box) -> str:
         for kind, text in _label(view, move):
             rows.append(_words(f"{kind} middle", box.x + box.width / 2, y, text))
             y += _LEADING
+        y += 4
         taken = ' class="taken"' if view.taken.get(move.arrow.name, 0) else ""
         parts.append(f"<g{taken}>{_hint(move.arrow.says)}{''.join(rows)}</g>")
     return "".join(parts)
@@ -517,16 +536,21 @@ def _svg_label(view: _View, bundle: _Bundle, box: Box) -> str:
 def _svg_state(view: _View, node: Node, box: Box) -> str:
     kinds = ["state", *(["now"] if node.path in view.current else [])]
     kinds.append(node.outcome if node.final and node.parent is None else "work")
-    parts = [_hint(_told(node)), _rect("box", box, box.height / 2 if node.kind != "state" else 9)]
-    if node.kind != "state":
-        sign = "H*" if node.kind == "history*" else "H"
-        parts += [_words("name middle", box.x + 20, box.y + box.height / 2 + 4.5, sign), _words("small", box.x + 36, box.y + box.height / 2 + 4, node.name)]
-    else:
-        parts += [_rect("ring", box, 6, 3.5)] if node.final else []
-        middle = box.y + box.height / 2
-        parts.append(_words("name middle", box.x + box.width / 2, middle + (-4 if _does(node) else 4.5), node.name))
-        parts += [_svg_work(node, box.x + box.width / 2, middle + 14)] if _does(node) else []
-    return f'<g class="{" ".join(kinds)}">{"".join(parts)}</g>'
+    drawn = _svg_place(node, box) if node.kind == "state" else _svg_history(node, box)
+    return f'<g class="{" ".join(kinds)}">{_hint(_told(node))}{drawn}</g>'
+
+
+def _svg_place(node: Node, box: Box) -> str:
+    x, y = box.x + box.width / 2, box.y + box.height / 2
+    ring = _rect("ring", box, 6, 3.5) if node.final else ""
+    name = _words("name middle", x, y + (-4 if _does(node) else 4.5), node.name)
+    return _rect("box", box, 9) + ring + name + (_svg_work(node, x, y + 14) if _does(node) else "")
+
+
+def _svg_history(node: Node, box: Box) -> str:
+    y = box.y + box.height / 2
+    sign = _words("name middle", box.x + 20, y + 4.5, "H*" if node.kind == "history*" else "H")
+    return _rect("box", box, box.height / 2) + sign + _words("small", box.x + 36, y + 4, node.name)
 
 
 def _svg_work(node: Node, middle: float, y: float) -> str:
@@ -545,10 +569,12 @@ def _told(node: Node) -> str:
     state = node.state
     if state is None or state.does is None:
         return node.says
-    more = [f"attempts {state.attempts}", f"timeout {state.timeout:g} s", *(f"fallback {other.id}" for other in state.fallback)]
-    return f"{node.says}\n{', '.join(more)}".strip()
+    fallback = [f"fallback {other.id}" for other in state.fallback]
+    told = ", ".join((f"attempts {state.attempts}", f"timeout {state.timeout:g} s", *fallback))
+    return f"{node.says}\n{told}".strip()
 
 
 def _svg_pill(pill: _Pill, box: Box) -> str:
-    rows = [_words("middle", box.x + box.width / 2, box.y + 6.5 + _LEADING * (i + 0.75), text) for i, text in enumerate(pill.text)]
+    x, y = box.x + box.width / 2, box.y + 6.5 + 0.75 * _LEADING
+    rows = [_words("middle", x, y + _LEADING * row, text) for row, text in enumerate(pill.text)]
     return f'<g class="pill">{_rect("box", box, min(box.height / 2, 14))}{"".join(rows)}</g>'

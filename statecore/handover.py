@@ -12,6 +12,8 @@ from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_ori
 
 import attrs
 
+from statecore.chart import SIGNAL as SIGNAL
+from statecore.chart import START as START
 from statecore.chart import Chart
 from statecore.contract import spelled
 from statecore.messages import members
@@ -22,9 +24,6 @@ T_co = TypeVar("T_co", covariant=True)
 NEWEST = "statecore.Newest"
 Newest = Annotated[T, NEWEST]
 """Whichever state gave it last; a type checker sees T."""
-
-START, SIGNAL = "start", "signal"
-"""Whose values the run's input and the payloads of signals are."""
 
 
 @attrs.frozen
@@ -78,12 +77,14 @@ def handover(chart: Chart, path: str) -> Handover:
     text = f"hand-over `{getattr(fn, '__name__', fn)}` of `{path}`"
     hints = _hints(chart, fn, text)
     returns = hints.pop("return", None)
-    if not (isinstance(returns, type) and issubclass(returns, takes)):
+    if returns is not takes:
         chart.wrong(f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__}, which `{state.does.name}` takes: annotate or mend it")
     return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
 
 
 def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
+    if not inspect.isroutine(fn):
+        chart.wrong(f"{text} cannot be read, expected a function with annotated parameters, found {fn!r}: write a `def`")
     if inspect.iscoroutinefunction(fn):
         chart.wrong(f"{text} is async, expected a plain function over recorded values: let a specialist fetch what it waits for")
     try:
@@ -94,8 +95,8 @@ def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
 
 def _param(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
     name = parameter.name
-    if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-        chart.wrong(f"{text}: `*{name}` cannot be filled: name each value that it needs")
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        chart.wrong(f"{text}: `{parameter}` cannot be filled by its name: name each value that it needs")
     if name not in hints:
         chart.wrong(f"{text}: parameter `{name}` has no type, so nothing can fill it: annotate it")
     hint = hints[name]

@@ -1,20 +1,22 @@
 """Where the boxes, labels and lines of a chart's picture go: plain geometry, no text, no colours.
 
-A layered drawing (Sugiyama, Tagawa and Toda 1981), body by body. In each body: lines that would close a circle are turned round, every
-place gets a rank by longest path, a line gets one bend in each rank it passes and one of these is its label's place, the bends are
-ordered by barycentre sweeps, and each rank then takes the positions nearest to its neighbours' that keep their distances (isotonic
-regression).
+A layered drawing (Sugiyama, Tagawa and Toda 1981), body by body. In each body: lines that would close a circle are
+turned round, every place gets a rank by longest path, a line gets one bend in each rank it passes and one of these is
+its label's place, the bends are ordered by barycentre sweeps, and each rank then takes the positions nearest to its
+neighbours' that keep their distances (isotonic regression). At last what follows each other without a branch is put
+on one vertical.
 
-A line that crosses the border of a compound is cut at ports on its top or bottom edge. Whether a line runs down or up is decided from
-the outermost body inwards, sizes are found from the inmost body outwards. Within a row a line is vertical, and it turns only
-between rows, where nothing else is: so no line runs through a box or a label of its own body.
+A line that crosses the border of a compound is cut at ports on its top or bottom edge. Whether a line runs down or up
+is decided from the outermost body inwards, sizes are found from the inmost body outwards. Within a row a line is
+vertical, and it turns only between rows, where nothing else is: so no line runs through a box or a label. What it may
+cross is another line, and the heading of a compound.
 """
 
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
-from statistics import median
+from itertools import accumulate, chain, pairwise
+from statistics import fmean, median
 
 import attrs
 
@@ -24,12 +26,14 @@ PAD = 22.0
 """Between a compound's border and what is inside."""
 APART = 26.0
 """Between neighbours of a row; a line that only passes keeps half of it."""
-FLAT, STEEP = 24.0, 84.0
+FLAT, STEEP = 28.0, 84.0
 """The least and the greatest room between two rows: the farther a line goes sideways there, the more it needs."""
 LOOP = 34.0
 """How far a line from a place to itself stands out."""
 SLOT = 26.0
 """Between two lines at one side of a box, where it is wide enough."""
+SNAP = 45.0
+"""So near to a straight line a box moves onto it."""
 SWEEPS = 24
 """Of ordering and of placing. Charts of 15 states settle in about 8."""
 
@@ -74,8 +78,8 @@ class Line:
 
 @attrs.frozen
 class Layout:
-    """`paths`: from source to target; two points with one x are joined straight, others by a curve that is vertical at both ends.
-    The path of a line to its own source has two points, on that box's right border."""
+    """`paths`: from source to target; two points with one x are joined straight, others by a curve that is vertical at
+    both ends. The path of a line to its own source has two points, on that box's right border."""
 
     width: float
     height: float
@@ -91,7 +95,7 @@ def arrange(spots: Sequence[Spot], lines: Sequence[Line]) -> Layout:
 
 @attrs.define(eq=False)
 class _Vertex:
-    """Something with a position in a rank: a spot, a port, or the bend of a line. `right`: room for loops, beside the width."""
+    """Something with a position in a rank: a spot, a port, or the bend of a line. `right`: room for loops, beside."""
 
     key: str
     width: float = 0.0
@@ -109,15 +113,19 @@ class _Vertex:
         return self.key[0] if self.spot is None else ""
 
     @property
+    def near(self) -> bool:
+        return self.spot is not None and self.spot.near
+
+    @property
     def reach(self) -> tuple[float, float]:
         return self.x - self.width / 2, self.x + self.width / 2 + self.right
 
 
 @attrs.define(eq=False)
 class _Link:
-    """A line's part within one body, pointing down: `turned` where the line itself runs up. `bends`: one for each rank passed.
+    """A line's part within one body, pointing down: `turned` where the line runs up. `bends`: one per rank passed.
 
-    `part`: 0 the line's own body, where its label is; below 0 on the way out of its source, above 0 on the way into its target.
+    `part`: 0 the line's own body, where its label is; below 0 on the way out of its source, above 0 into its target.
     `leaves`, `arrives`: sideways from the centre of the upper and the lower end.
     """
 
@@ -137,7 +145,8 @@ class _Link:
     @property
     def span(self) -> int:
         """Two ranks where there are words, so that states and labels keep to rows of their own."""
-        return 1 if self.upper.port or self.lower.port or (self.upper.spot and self.upper.spot.near) and not self.labelled else 2
+        loose = self.upper.near or self.upper.port or self.lower.port
+        return 1 if loose and not self.labelled else 2
 
     @property
     def chain(self) -> list[_Vertex]:
@@ -173,7 +182,7 @@ class _Plan:
         root = self.body(None)
         width, height = root.place(self)
         root.absolute(self, PAD, PAD)
-        paths = {key: tuple(point for _, points in sorted(parts) for point in points) for key, parts in self.parts.items()}
+        paths = {key: tuple(chain(*(points for _, points in sorted(parts)))) for key, parts in self.parts.items()}
         return Layout(width + 2 * PAD, height + 2 * PAD, self.boxes, self.labels, paths)
 
     def chain(self, key: str) -> list[str | None]:
@@ -184,7 +193,7 @@ class _Plan:
         return out
 
     def meet(self, line: Line) -> tuple[str | None, str, str]:
-        """The body a line belongs to, and its ends there: spots, or a port (^ top, _ bottom) where one end is that body itself."""
+        """The body a line belongs to, and its ends there: a spot, or a port (^ top, _ bottom) for that body itself."""
         up, down = self.chain(line.source), self.chain(line.target)
         if line.source == line.target:
             return up[1], line.source, line.target
@@ -209,7 +218,7 @@ class _Plan:
         return made
 
     def enter(self, link: _Link, end: str, here: _Vertex, leaving: bool) -> None:
-        """Where a line ends deeper inside the spot it meets, hand its next part down, with a port at the side it comes from."""
+        """Where a line ends deeper inside the spot it meets, hand its next part down, with a port where it comes in."""
         if here.spot is None or here.key == end:
             return
         inner = _child(self.chain(end), here.key)
@@ -259,7 +268,8 @@ class _Body:
         _order(ranks, steps)
         _slots(self.links)
         _spread(ranks, steps)
-        _straighten(ranks, self.links)
+        _compact(ranks, steps)
+        _straighten(ranks, steps)
         return self.rows(ranks, steps)
 
     def port(self, plan: _Plan, link: _Link, end: _Vertex) -> float | None:
@@ -271,14 +281,16 @@ class _Body:
     def rows(self, ranks: list[list[_Vertex]], steps: Steps) -> Point:
         """Give each rank its height, and the room between two what the lines there need to turn."""
         left = min(v.reach[0] for rank in ranks for v in rank)
+        for rank in ranks:
+            for v in rank:
+                v.x -= left
         self.tops, self.bottoms, y = list[float](), list[float](), 0.0
         for depth, rank in enumerate(ranks):
             y += _room(steps, depth) if depth else 0.0
             height = max(v.height for v in rank)
             for v in rank:
-                v.x -= left
                 v.height = height if v.spot and v.spot.tall else v.height
-                v.y = y + (height - v.height) / 2
+                v.y = y + (height - v.height) / (1 if v.near else 2)
             self.tops.append(y)
             y += height
             self.bottoms.append(y)
@@ -346,23 +358,22 @@ def _rank(vertices: list[_Vertex], links: list[_Link]) -> None:
 
     What only a `near` spot leads to (the end of everything that went wrong) goes as far down as the rest reaches.
     """
-    inner = [link for link in links if not (link.upper.port or link.lower.port or link.upper.spot and link.upper.spot.near)]
-    near = [link for link in links if link.upper.spot and link.upper.spot.near]
+    inner = [link for link in links if not (link.upper.port or link.lower.port or link.upper.near)]
+    near = [link for link in links if link.upper.near]
     entered = {link.lower.key for link in links if link not in near or not link.labelled}
-    _longest(inner, {})
+    _longest(inner)
     deepest = max(v.rank for v in vertices)
-    late = {link.lower.key: deepest - _tail(link.lower, inner) for link in near if link.lower.key not in entered and not link.lower.port}
-    _longest(inner, late)
+    for link in near:
+        if link.lower.key not in entered and not link.lower.port:
+            link.lower.rank = deepest - _tail(link.lower, inner)
+    _longest(inner)
     for link in near:
         link.upper.rank = link.lower.rank - link.span
     _ports(vertices, links)
 
 
-def _longest(links: list[_Link], least: dict[str, int]) -> None:
-    """Each lower end at least a span below its upper end, and no vertex above its `least`."""
-    for link in links:
-        for vertex in (link.upper, link.lower):
-            vertex.rank = max(vertex.rank, least.get(vertex.key, 0))
+def _longest(links: list[_Link]) -> None:
+    """Move each lower end down until it is a span below its upper end."""
     moved = True
     while moved:
         moved = False
@@ -379,23 +390,24 @@ def _ports(vertices: list[_Vertex], links: list[_Link]) -> None:
     """Top ports share the first rank and bottom ports the last one; then ranks are counted from 0."""
     for sign in "_^":
         down = sign == "_"
+        room = max((link.span for link in links if sign in (link.upper.port, link.lower.port)), default=0)
         for link in links:
             port, other = (link.lower, link.upper) if down else (link.upper, link.lower)
             if port.port == sign:
-                reach = [v.rank for v in vertices if v.port != sign]
-                port.rank = max(reach) + 1 if down else min(reach) - 1
-                other.rank = port.rank - 1 if other.spot and other.spot.near else other.rank
+                inside = [v.rank for v in vertices if v.port != sign]
+                port.rank = max(inside) + room if down else min(inside) - room
+                other.rank = port.rank - link.span if other.near and down else other.rank
     first = min(v.rank for v in vertices)
     for v in vertices:
         v.rank -= first
 
 
 def _bend(vertices: list[_Vertex], links: list[_Link]) -> list[list[_Vertex]]:
-    """The ranks, with a bend of each line that passes. Its label is where least is written yet, near its source if it can."""
+    """The ranks, with a bend of each line that passes. Its label is where least is written yet."""
     ranks: list[list[_Vertex]] = [[] for _ in range(max(v.rank for v in vertices) + 1)]
     for v in vertices:
         ranks[v.rank].append(v)
-    standing = {v.rank for v in vertices if v.spot and not v.spot.near}
+    standing = {v.rank for v in vertices if v.spot and not v.near}
     written: dict[int, float] = defaultdict(float)
     for link in sorted(links, key=lambda link: link.lower.rank - link.upper.rank):
         link.bends = [_Vertex(link.line.key, rank=rank) for rank in range(link.upper.rank + 1, link.lower.rank)]
@@ -417,7 +429,8 @@ def _order(ranks: list[list[_Vertex]], steps: Steps) -> None:
     for sweep in range(SWEEPS):
         near = below if sweep % 2 else above
         for rank in ranks[::-1] if sweep % 2 else ranks:
-            rank.sort(key=lambda v: sum(l.place(o) for o, l in near[id(v)]) / len(near[id(v)]) if near[id(v)] else v.index)
+            wanted = {id(v): fmean([link.place(o) for o, link in near[id(v)]] or [v.index]) for v in rank}
+            rank.sort(key=lambda v: wanted[id(v)])
             _number([rank])
         for rank in ranks:
             _swap(rank, above, below)
@@ -449,7 +462,8 @@ def _swap(rank: list[_Vertex], above: Near, below: Near) -> None:
     """Exchange neighbours whose lines cross less the other way."""
     for i in range(len(rank) - 1):
         a, b = rank[i], rank[i + 1]
-        pairs = [(l.place(o), m.place(p)) for near in (above, below) for o, l in near[id(a)] for p, m in near[id(b)]]
+        both = [(near[id(a)], near[id(b)]) for near in (above, below)]
+        pairs = [(one.place(o), two.place(p)) for left, right in both for o, one in left for p, two in right]
         if sum(left > right for left, right in pairs) > sum(left < right for left, right in pairs):
             rank[i], rank[i + 1] = b, a
             _number([rank])
@@ -500,23 +514,23 @@ def _spread(ranks: list[list[_Vertex]], steps: Steps) -> None:
     for sweep in range(3 * SWEEPS):
         sides = (above, below) if sweep >= 2 * SWEEPS else (below,) if sweep % 2 else (above,)
         for rank in ranks[::-1] if sweep % 2 else ranks:
-            wants, weights = zip(*(_wish(v, [near for side in sides for near in side[id(v)]]) for v in rank), strict=True)
-            for v, x in zip(rank, _nearest(wants, weights, [_gap(a, b) for a, b in pairwise(rank)]), strict=True):
+            wishes = [_wish(v, [near for side in sides for near in side[id(v)]]) for v in rank]
+            for v, x in zip(rank, _nearest(wishes, [_gap(a, b) for a, b in pairwise(rank)]), strict=True):
                 v.x = x
 
 
 def _wish(vertex: _Vertex, near: list[tuple[_Vertex, _Link]]) -> tuple[float, float]:
     """Where a vertex would like to be, and how much: long lines want most to be straight."""
-    pulls = [(other.x + link.at(other) - link.at(vertex), 8.0 if not (other.spot or vertex.spot) else 2.0) for other, link in near]
+    pulls = [(o.x + link.at(o) - link.at(vertex), 2.0 if o.spot or vertex.spot else 8.0) for o, link in near]
     weight = sum(w for _, w in pulls)
     return (sum(x * w for x, w in pulls) / weight, weight) if pulls else (vertex.x, 0.1)
 
 
-def _nearest(wants: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
-    """The positions nearest to `wants` (weighted squares) that keep `gaps`: neighbours that would come too close are pooled."""
+def _nearest(wishes: Sequence[tuple[float, float]], gaps: Sequence[float]) -> list[float]:
+    """The positions nearest to weighted wishes (squares) that keep `gaps`: what would come too close is pooled."""
     shifts = list(accumulate(gaps, initial=0.0))
     pools: list[tuple[float, float, int]] = []
-    for want, weight, shift in zip(wants, weights, shifts, strict=True):
+    for (want, weight), shift in zip(wishes, shifts, strict=True):
         pool = (want - shift, weight, 1)
         while pools and pools[-1][0] >= pool[0]:
             mean, heavy, count = pools.pop()
@@ -525,23 +539,122 @@ def _nearest(wants: Sequence[float], weights: Sequence[float], gaps: Sequence[fl
     return [mean + shift for mean, shift in zip((p[0] for p in pools for _ in range(p[2])), shifts, strict=True)]
 
 
-def _straighten(ranks: list[list[_Vertex]], links: list[_Link]) -> None:
-    """Put all bends of a line on one vertical where there is room for it, best the one that an end is on."""
-    for link in sorted(links, key=lambda link: -len(link.bends)):
-        ends = [link.upper.x + link.at(link.upper), link.lower.x + link.at(link.lower)]
-        for x in (*ends, median(v.x for v in link.bends)) if link.bends else ():
-            if all(_fits(ranks[v.rank], v, x) for v in link.bends):
-                for v in link.bends:
-                    v.x = x
-                break
+def _straighten(ranks: list[list[_Vertex]], steps: Steps) -> None:
+    """Put what follows each other without a branch on one vertical, push the rest aside, and let all move back."""
+    before = [(v, v.x) for rank in ranks for v in rank]
+    blocks = _blocks(ranks, steps)
+    for block in blocks:
+        middle = median(v.x for v in block)
+        for v in block:
+            v.x = middle
+    if not _push(ranks, blocks):
+        for v, x in before:
+            v.x = x
+        return
+    above, below = _neighbours(steps)
+    for sweep in range(SWEEPS):
+        for block in blocks[::-1] if sweep % 2 else blocks:
+            ends = [end for v in block for end in _ends(v, block, (*above[id(v)], *below[id(v)]))]
+            _settle(ranks, block, ends, snap=sweep >= SWEEPS // 2)
 
 
-def _fits(rank: list[_Vertex], v: _Vertex, x: float) -> bool:
-    left, right = rank[v.index - 1] if v.index else None, rank[v.index + 1] if v.index + 1 < len(rank) else None
-    return (left is None or x - left.x >= _gap(left, v)) and (right is None or right.x - x >= _gap(v, right))
+def _ends(v: _Vertex, block: list[_Vertex], near: Iterable[tuple[_Vertex, _Link]]) -> list[float]:
+    return [other.x + link.at(other) - link.at(v) for other, link in near if other not in block]
+
+
+def _settle(ranks: list[list[_Vertex]], block: list[_Vertex], ends: list[float], snap: bool) -> None:
+    """Move a block between its neighbours: to the middle of what it is joined to or, `snap`, onto the nearest of it."""
+    if not ends:
+        return
+    sides = [(v, ranks[v.rank][: v.index], ranks[v.rank][v.index + 1 :]) for v in block]
+    least = max((left[-1].x + _gap(left[-1], v) for v, left, _ in sides if left), default=-1e9)
+    most = min((right[0].x - _gap(v, right[0]) for v, _, right in sides if right), default=1e9)
+    x = block[0].x
+    near = min(ends, key=lambda end: abs(end - x))
+    want = (near if abs(near - x) < SNAP else x) if snap else sum(ends) / len(ends)
+    if least <= most and (not snap or least <= want <= most):
+        for v in block:
+            v.x = min(max(want, least), most)
+
+
+def _blocks(ranks: list[list[_Vertex]], steps: Steps) -> list[list[_Vertex]]:
+    """The inside of each run, unless it crosses a longer one; and each other vertex alone. From left to right."""
+    blocks: list[list[_Vertex]] = []
+    for run in sorted(_runs(steps), key=lambda run: -len(run)):
+        block = [b for _, b, _ in run[:-1]]
+        if block and not any(_twisted(block, other) for other in blocks):
+            blocks.append(block)
+    inside = {id(v) for block in blocks for v in block}
+    blocks += [[v] for rank in ranks for v in rank if id(v) not in inside]
+    return sorted(blocks, key=lambda block: (block[0].index, block[0].rank))
+
+
+def _twisted(block: list[_Vertex], other: list[_Vertex]) -> bool:
+    """Is one left of the other here and right of it there?"""
+    places = {v.rank: v.index for v in other}
+    return len({v.index < places[v.rank] for v in block if v.rank in places}) > 1
+
+
+def _push(ranks: list[list[_Vertex]], blocks: list[list[_Vertex]]) -> bool:
+    """Move blocks to the right until all keep their distance. False where they go round in a circle."""
+    block_of = {id(v): block for block in blocks for v in block}
+    for _ in range(len(block_of) + 1):
+        moved = False
+        for a, b in (pair for rank in ranks for pair in pairwise(rank)):
+            if (lack := a.x + _gap(a, b) - b.x) > 1e-6:
+                moved = True
+                for v in block_of[id(b)]:
+                    v.x += lack
+        if not moved:
+            return True
+    return False
+
+
+def _runs(steps: Steps) -> list[Steps]:
+    """Steps in a row, each of which is all that goes on from the one before."""
+    above, below = _neighbours(steps)
+    inner = {id(b) for _, b, _ in steps if len(above[id(b)]) == 1 == len(below[id(b)])}
+    after = {id(a): (a, b, link) for a, b, link in steps if id(a) in inner}
+    runs = []
+    for step in steps:
+        if id(step[0]) not in inner:
+            run = [step]
+            while id(run[-1][1]) in inner:
+                run.append(after[id(run[-1][1])])
+            runs.append(run)
+    return runs
+
+
+def _compact(ranks: list[list[_Vertex]], steps: Steps) -> None:
+    """What is joined to nothing else comes as close to the rest as it can."""
+    islands = _islands(ranks, steps)
+    for island in sorted(dict.fromkeys(islands.values()), key=list(islands.values()).count)[:-1]:
+        free = [
+            b.x - a.x - _gap(a, b) if islands[id(b)] == island else -1.0
+            for rank in ranks
+            for a, b in pairwise(rank)
+            if islands[id(a)] != islands[id(b)] and island in (islands[id(a)], islands[id(b)])
+        ]
+        if free and min(free) > 0:
+            for v in (v for rank in ranks for v in rank if islands[id(v)] == island):
+                v.x -= min(free)
+
+
+def _islands(ranks: list[list[_Vertex]], steps: Steps) -> dict[int, int]:
+    """For each vertex one of those it is joined to, the same for all of them."""
+    chief = {id(v): id(v) for rank in ranks for v in rank}
+
+    def find(key: int) -> int:
+        while chief[key] != key:
+            chief[key] = key = chief[chief[key]]
+        return key
+
+    for a, b, _ in steps:
+        chief[find(id(b))] = find(id(a))
+    return {key: find(key) for key in chief}
 
 
 def _room(steps: Steps, depth: int) -> float:
     """Between a row and the one above it."""
     turns = [abs(a.x + link.at(a) - b.x - link.at(b)) for a, b, link in steps if b.rank == depth]
-    return min(STEEP, FLAT + 0.13 * max(turns, default=0.0))
+    return min(STEEP, FLAT + 0.18 * max(turns, default=0.0))

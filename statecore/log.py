@@ -1,11 +1,11 @@
-"""The log: append-only streams of turns. A protocol, the chain that makes edits visible, and the log that lives in memory.
+"""The log: append-only streams of turns. Its protocol, the chain that shows edits, and the log that lives in memory.
 
-A stream's version counts its events. A turn is the tuple of events that one input led to; it is stored as one row and stands or
-falls as a whole. Every Log keeps five promises, and `tests/conformance` holds each of them to all five:
+A stream's version counts its events. A turn is the tuple of events that one input led to; it is stored as one row and
+stands or falls as a whole. Every Log keeps five promises, and `tests/conformance` holds each of them to all five:
 
 1. `append` returns after the batch is durable in the way that the log claims, or raises and has written nothing
    (`LogFailed` alone leaves it unknown: open the log again and read).
-2. A batch over several streams is all or nothing; a stream or scope that is not at the expected version raises `Conflict`.
+2. A batch over several streams is all or nothing; one stream or scope that is not at its expected version: `Conflict`.
 3. A stream's versions have no gap; `read` gives them in order.
 4. `follow` gives every turn once, in commit order, and never skips one that commits later.
 5. What is read is what was appended, byte for byte, or `Unreadable` is raised for that stream.
@@ -43,8 +43,8 @@ class Append:
 
 @attrs.frozen
 class Batch:
-    """Appends that are committed together. `scopes`: ledger scopes that were read to decide, with their versions; each is
-    compared and, where `appends` commit, counted up."""
+    """Appends that are committed together. `scopes`: ledger scopes that were read to decide, with their versions; each
+    is compared and, where `appends` commit, counted up."""
 
     appends: tuple[Append, ...]
     scopes: Mapping[str, int] = attrs.field(factory=dict)
@@ -52,10 +52,11 @@ class Batch:
 
 @attrs.frozen
 class Turn:
-    """One stored row. `version`: of the stream after it. `position`: in the whole log. `head`: the chain's digest after it.
+    """One stored row. `version`: of the stream after it. `position`: in the whole log. `head`: the chain's digest after
+    it.
 
-    `unreadable`: why its events could not be decoded and are (). Only `follow` gives such a turn, since a reader of all streams
-    must get past it; `read` raises.
+    `unreadable`: why its events could not be decoded and are (). Only `follow` gives such a turn, since a reader of all
+    streams must get past it; `read` raises.
     """
 
     stream: str
@@ -97,15 +98,15 @@ class Log(Protocol):
         ...
 
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
-        """Commit the batch and give its turns. Everything up to the queueing happens before the first suspension, so that a
-        caller who does not wait between asking its ledger and calling this cannot be overtaken.
+        """Commit the batch and give its turns. Everything up to the queueing happens before the first suspension, so
+        that a caller who does not wait between asking its ledger and calling this cannot be overtaken.
 
         Raises Conflict, BadInput (an event too large to store), LogFailed, ForkedLog.
         """
         ...
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
-        """The turns of a stream whose version is above `after`, in order. Raises Unreadable at the turn that cannot be decoded."""
+        """The turns of a stream whose version is above `after`, in order. Raises Unreadable at one that is not."""
         ...
 
     async def streams(self, *, labels: frozenset[str] | None = None) -> list[StreamInfo]:
@@ -117,7 +118,11 @@ class Log(Protocol):
         ...
 
     async def follow(self, cursor: str = "", limit: int = 1000) -> tuple[list[Turn], str]:
-        """At most `limit` turns of all streams after `cursor` ("" is the beginning), and the cursor for the next page."""
+        """At most `limit` turns of all streams after `cursor` ("": from the beginning), and the cursor for the next."""
+        ...
+
+    async def end(self) -> str:
+        """The cursor behind everything that is committed now."""
         ...
 
     async def verify(self, stream: str | None = None) -> list[Flaw]:
@@ -154,7 +159,9 @@ def sealed(salt: bytes, payloads: bytes) -> bytes:
 
 
 class Row(NamedTuple):
-    """A turn as it is stored. `digest` is kept only where the payloads were erased; else it follows from `salt` and `payloads`."""
+    """A turn as it is stored. `digest` is kept only where the payloads were erased; else it follows from `salt` and
+    `payloads`.
+    """
 
     position: int
     stream: str
@@ -193,7 +200,9 @@ def draft(append: Append, salts: SaltSource) -> Draft:
     """Raises BadInput for what no log could store, or not give back as it was."""
     named = append.stream + append.cause + append.label
     if not append.stream or "\x00" in named or not (named.isascii() or _is_unicode(named)):
-        raise BadInput(f"stream {append.stream!a}: a name, and no NUL or lone surrogate in name, cause or label, is expected")
+        raise BadInput(
+            f"stream {append.stream!a}: a name, and no NUL or lone surrogate in name, cause or label, is expected"
+        )
     if not append.events:
         raise BadInput(f"{append.stream}: an append has at least one event: leave it out of the batch")
     if not math.isfinite(append.at):
@@ -242,7 +251,7 @@ def check(batch: Batch, heads: Mapping[str, Head], scopes: Mapping[str, int]) ->
 
 
 def place(draft: Draft, head: Head, position: int) -> Turn:
-    """The turn that the draft becomes after `head`, which is moved on to it. Time is made the float that databases give back."""
+    """The turn that the draft becomes after `head`, which is moved on to it. Time becomes the float that is stored."""
     append = draft.append
     at = float(append.at) + 0.0
     head.version += len(append.events)
@@ -259,35 +268,43 @@ def place(draft: Draft, head: Head, position: int) -> Turn:
 
 
 def audit(rows: Iterable[Row], before: Row | None = None) -> Iterator[Flaw]:
-    """The flaws of `rows`, which come by stream and version; `before` is the row ahead of the first, where there is one.
+    """The flaws of `rows`, which come by stream and version. `before`: the row ahead of the first, where there is one.
 
-    Each row is checked against what the row before it says that it is, so an edit is named where it was made and nowhere after.
+    Each row is checked against the head that the row before it keeps, so an edit is named where it was made and nowhere
+    after.
     """
     for row in rows:
-        same = before if before is not None and before.stream == row.stream else None
-        version, head, position = (same.version, same.head, same.position) if same else (0, GENESIS, 0)
-        before, missing = row, False
-        try:
-            first = row.version - len(decode(row.stream, row.version, row.events, row.payloads))
-            missing = first != version
-        except Unreadable as fault:
-            if row.payloads is not None or row.digest is None:
-                yield Flaw(row.stream, row.version, f"cannot be decoded: {fault.why}")
-        if missing:
-            yield Flaw(row.stream, row.version, f"follows version {first}, but the row before it ends at {version}: rows are missing")
-        elif _link(row, head) != row.head:
-            yield Flaw(row.stream, row.version, "was changed after it was written, or stands in another's place")
-        if row.position <= position:
-            yield Flaw(row.stream, row.version, f"stands at position {row.position}, before its predecessor at {position}")
+        if before is None or before.stream != row.stream:
+            before = Row(0, row.stream, 0, 0.0, "", b"", None, None, None, GENESIS)
+        yield from (Flaw(row.stream, row.version, what) for what in _faults(row, before))
+        before = row
 
 
-def _link(row: Row, before: bytes) -> bytes:
-    if row.payloads is None:
-        digest = row.digest or b""
-    else:
-        digest = sealed(row.salt or b"", row.payloads)
+def _faults(row: Row, before: Row) -> Iterator[str]:
+    first = before.version
+    try:
+        first = row.version - len(decode(row.stream, row.version, row.events, row.payloads))
+    except Unreadable as fault:
+        if row.payloads is not None or row.digest is None:
+            yield f"cannot be decoded: {fault.why}"
+    if first != before.version:
+        yield f"follows version {first}, but the row before it ends at {before.version}: rows are missing"
+    elif _head(row, before) != row.head:
+        yield "was changed after it was written, or stands in another's place"
+    if row.position <= before.position:
+        yield f"stands at position {row.position}, before its predecessor at {before.position}"
+
+
+def _head(row: Row, before: Row) -> bytes:
+    digest = row.digest or b"" if row.payloads is None else sealed(row.salt or b"", row.payloads)
     return link(
-        before, stream=row.stream, version=row.version, at=row.at, cause=row.cause, events=row.events, digest=digest
+        before.head,
+        stream=row.stream,
+        version=row.version,
+        at=row.at,
+        cause=row.cause,
+        events=row.events,
+        digest=digest,
     )
 
 
@@ -305,8 +322,8 @@ def position_of(cursor: str) -> int:
 class MemoryLog:
     """A log that dies with its object: for tests, and for runs that need not outlive the process. Durable: nothing.
 
-    It stores the same bytes under the same chain as the others, so that what works here is not refused there. `salts` makes the
-    chain repeatable.
+    It stores the same bytes under the same chain as the others, so that what works here is not refused there. `salts`
+    makes the chain repeatable.
     """
 
     def __init__(self, *, salts: SaltSource = fresh_salt) -> None:
@@ -359,6 +376,9 @@ class MemoryLog:
         start = position_of(cursor)
         page = [row.turn_or_reason() for row in self._rows[start : start + limit]]
         return page, str(page[-1].position) if page else cursor
+
+    async def end(self) -> str:
+        return str(len(self._rows))
 
     async def verify(self, stream: str | None = None) -> list[Flaw]:
         if stream is not None and stream not in self._streams:

@@ -79,7 +79,7 @@ class Oracle:
         m.answer = answer
         self._trace.clear()
         try:
-            m.send(str(letter))
+            m.send(event_id(letter))
         except m.TransitionNotAllowed:
             return None
         return self._read()
@@ -118,8 +118,13 @@ def machine(chart: Chart, letters: dict[Letter, tuple[Arrow, ...]], *, ends: boo
     return types.new_class(chart.name, (StateMachine,), exec_body=lambda namespace: namespace.update(body))
 
 
+def event_id(letter: Letter) -> str:
+    """Without spaces: python-statemachine takes what they part for several events."""
+    return str(letter).replace(" ", "")
+
+
 def _connect(made: dict[str, Any], arrow: Arrow, letters: dict[Letter, tuple[Arrow, ...]]) -> None:
-    ids = [f"done.state.{arrow.source}"] if arrow.kind is Done else [str(letter) for letter, arrows in letters.items() if arrow in arrows]
+    ids = [f"done.state.{arrow.source}"] if arrow.kind is Done else [event_id(letter) for letter, arrows in letters.items() if arrow in arrows]
     if ids:
         conditions = [_asking(question) for question in questions(arrow)]
         made_transition = made[arrow.source].to(made[arrow.target], event=[Event(id=i, name=arrow.name) for i in ids], cond=conditions or None)

@@ -1,19 +1,19 @@
 """The log in one SQLite file: the embedded default. Durable: an acknowledged append survives a crash and a power cut.
 
-One process writes, which an OS lock on `<file>.lock` ensures; in it one task owns the one connection that writes, and commits
-whatever was queued while its last commit ran. A commit is one hop to the connection's thread, however much it writes. Callers
-wait on futures of their own: to cancel one takes back nothing that is queued. Any number of processes read, on connections
-that cannot write, a page at a time.
+One process writes, which an OS lock on `<file>.lock` ensures; in it one task owns the one connection that writes, and
+commits whatever was queued while its last commit ran. A commit is one hop to the connection's thread, however much it
+writes. Callers wait on futures of their own: to cancel one takes back nothing that is queued. Any number of processes
+read, on connections that cannot write, a page at a time.
 
-After an error in a write nobody can know whether it was committed (an I/O error can follow the commit record). So the log
-fails whole: every queued and later append raises LogFailed until `reopen`. Reading goes on.
+After an error in a write nobody can know whether it was committed (an I/O error can follow the commit record). So the
+log fails whole: every queued and later append raises LogFailed until `reopen`. Reading goes on.
 
-Close it (`async with`). One that nobody closed is closed when `asyncio.run` cancels the tasks that are left, so the process
-ends; in a loop that is dropped without cancelling its tasks, aiosqlite's thread keeps the process alive, and no public way
-leads around that.
+Close it (`async with`). One that nobody closed is closed when `asyncio.run` cancels the tasks that are left, so the
+process ends; in a loop that is dropped without cancelling its tasks, aiosqlite's thread keeps the process alive, and no
+public way leads around that.
 
-Not promised: disks whose fsync or locks lie (NFS), a second writer that goes round the lock, use across a fork. `verify` sees
-no cut tail, lost stream or edited label: only an anchor that is kept elsewhere does.
+Not promised: disks whose fsync or locks lie (NFS), a second writer that goes round the lock, use across a fork.
+`verify` sees no cut tail, lost stream or edited label: only an anchor that is kept elsewhere does.
 """
 
 import asyncio
@@ -46,17 +46,18 @@ from statecore.log import (
     place,
     position_of,
 )
-from statecore.sqlitefile import Commit, Lock, check_place, open_reader, open_writer
+from statecore.sqlitefile import Commit, Lock, open_reader, open_writer, usable
 
 PAGE = 500
 GROUP = 500
-"""Batches of one commit. While it is written, those whose commit is over go on to their next: 62,000 turns a second against
-48,000 without a bound."""
+"""Batches of one commit. While it is written, those whose commit is over go on to their next: 62,000 turns a second
+against 48,000 without a bound."""
 HEADS = 16_384
 """Streams whose head is kept at hand (about 400 bytes each); an append to any other asks one query more."""
 
 _LOWEST = -(2**63)
 _COUNTERS = "SELECT (SELECT coalesce(max(position), 0) FROM turns), (SELECT coalesce(max(id), 0) FROM streams)"
+_END = "SELECT coalesce(max(position), 0) FROM turns"
 _HEADS = """
 SELECT s.name, coalesce(t.version, 0), coalesce(t.head, zeroblob(32)), s.label, s.id
 FROM json_each(?) AS wanted JOIN streams AS s ON s.name = wanted.value LEFT JOIN turns AS t
@@ -115,10 +116,9 @@ class SqliteLog:
     async def open(cls, path: str | Path, *, readonly: bool = False, salts: SaltSource = fresh_salt) -> Self:
         """Open the log; create it where it is not, unless `readonly`, which needs no lock and no writer.
 
-        Raises BadInput (no such place, or not permitted), ForeignLog, NewerLog, LogHeld, LogError (SQLite cannot open it).
+        Raises BadInput (no such place, or not permitted), ForeignLog, NewerLog, LogHeld, LogError (SQLite refused).
         """
-        path = Path(os.path.realpath(path))
-        check_place(path, readonly)
+        path = usable(Path(path), readonly)
         log = cls(path, None if readonly else Lock(path), salts)
         try:
             await log._connect()
@@ -162,13 +162,19 @@ class SqliteLog:
         page = [Row(*row[:-1]).turn_or_reason() for row in rows]
         return page, str(page[-1].position) if page else cursor
 
+    async def end(self) -> str:
+        [(position,)] = await self._query(_END)
+        return str(position)
+
     async def verify(self, stream: str | None = None) -> list[Flaw]:
         self._usable()
         flaws: list[Flaw] = []
         before: Row | None = None
         try:
             if stream is None:
-                flaws += [Flaw("", None, f"SQLite: {said}") for (said,) in await self._query(_INTEGRITY) if said != "ok"]
+                flaws += [
+                    Flaw("", None, f"SQLite: {said}") for (said,) in await self._query(_INTEGRITY) if said != "ok"
+                ]
                 flaws += [Flaw(name, None, "has no rows any more") for (name,) in await self._query(_EMPTY)]
             async for page in self._pages(stream, _LOWEST):
                 flaws += audit(page, before)
@@ -180,8 +186,8 @@ class SqliteLog:
     async def reopen(self) -> None:
         """Make a log that raised LogFailed usable again, with what is on the disk. Its lock is kept meanwhile.
 
-        Whoever appended must read its streams again: only now is known whether the failed appends are there. Raises what
-        `open` raises, and may then be called again.
+        Whoever appended must read its streams again: only now is known whether the failed appends are there. Raises
+        what `open` raises, and may then be called again.
         """
         self._usable()
         if self._failed:
@@ -193,7 +199,7 @@ class SqliteLog:
             self._failed = ""
 
     async def close(self) -> None:
-        """Commit what is queued, then let go of file and lock. Again: waits for the first. In a forked child: nothing."""
+        """Commit what is queued, let go of file and lock. Again: waits for the first. In a forked child: nothing."""
         if self._pid == os.getpid():
             self._closing = True
             self._wake.set()
@@ -207,7 +213,9 @@ class SqliteLog:
 
     def _usable(self) -> None:
         if self._pid != os.getpid():
-            raise ForkedLog(f"{self.path} was opened by process {self._pid} and this is {os.getpid()}, its fork: open it anew")
+            raise ForkedLog(
+                f"{self.path} was opened by process {self._pid} and this is {os.getpid()}, its fork: open it anew"
+            )
         if self._closing:
             raise LogError(f"{self.path} is closed: open it again")
 
@@ -290,7 +298,7 @@ class SqliteLog:
                 self._scopes[name] = version
 
     def _plan(self, jobs: list[Job]) -> list[tuple[Turn, ...] | Conflict]:
-        """What each job comes to. The rows of those that fit are made pending; one that does not fit leaves none."""
+        """What each job comes to. Rows of those that fit are made pending; others leave none."""
         outcomes: list[tuple[Turn, ...] | Conflict] = []
         for job in jobs:
             try:

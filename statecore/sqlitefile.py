@@ -1,4 +1,6 @@
-"""The file under `SqliteLog`: its schema, how a commit is written, who may write it, and which files are not ours to touch."""
+"""The file under `SqliteLog`: its schema, how a commit is written, who may write it, and which files are not ours to
+touch.
+"""
 
 import fcntl
 import os
@@ -18,8 +20,8 @@ from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog
 APPLICATION_ID = 1470622734
 SCHEMA = 1
 ROWS = 250
-"""Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and beside a
-busy event loop each time may cost milliseconds: few statements matter more than short ones."""
+"""Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and
+beside a busy event loop each time may cost milliseconds: few statements matter more than short ones."""
 
 CREATE = """
 BEGIN IMMEDIATE;
@@ -46,7 +48,9 @@ SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version 
 
 @attrs.define
 class Commit:
-    """The rows that the next commit writes. `streams`: id, name and label, where either is new. `scopes`: name and version."""
+    """The rows that the next commit writes. `streams`: id, name and label, where either is new. `scopes`: name and
+    version.
+    """
 
     streams: list[tuple[int, str, str]] = attrs.field(factory=list)
     turns: list[tuple[Any, ...]] = attrs.field(factory=list)
@@ -70,18 +74,20 @@ def _slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def committing(pending: Commit) -> type[sqlite3.Connection]:
     class Committing(sqlite3.Connection):
-        """`commit` writes what is pending, all or nothing. aiosqlite calls it in its thread: one hop, however much there is."""
+        """`commit` writes what is pending, all or nothing. aiosqlite calls it in its thread: one hop, however much
+        there is.
+        """
 
         def commit(self) -> None:
             statements = list(pending.statements())
-            if len(statements) == 1:
-                self.execute(*statements[0])
-                return
-            self.execute("BEGIN IMMEDIATE")
+            several = len(statements) > 1
+            if several:
+                self.execute("BEGIN IMMEDIATE")
             try:
-                for statement in statements:
-                    self.execute(*statement)
-                self.execute("COMMIT")
+                for sql, values in statements:
+                    self.execute(sql, values)
+                if several:
+                    self.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     self.execute("ROLLBACK")
@@ -110,14 +116,14 @@ async def open_writer(path: Path, pending: Commit) -> aiosqlite.Connection:
 async def open_reader(path: Path) -> aiosqlite.Connection:
     """A connection that cannot write.
 
-    It must still be able to create `-shm` beside the file. Where it may not, and no `-wal` says that anything is missing
-    from the file, the file is taken as unchanging: an archive on a disk that is mounted for reading, say.
+    It must still be able to create `-shm` beside the file. Where it may not, and no `-wal` says that anything is
+    missing from the file, the file is taken as unchanging: an archive on a disk that is mounted for reading, say.
     """
     uri = f"{path.as_uri()}?mode=ro"
     try:
         return await _open_known(uri, path)
     except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or os.path.exists(f"{path}-wal"):
+        if fault.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or _has_wal(path):
             raise
     return await _open_known(f"{uri}&immutable=1", path)
 
@@ -150,8 +156,9 @@ async def _recognise(connection: aiosqlite.Connection, path: Path) -> bool:
     return True
 
 
-def check_place(path: Path, readonly: bool) -> None:
-    """Raises ForeignLog for a directory, BadInput where this user cannot have a log."""
+def usable(path: Path, readonly: bool) -> Path:
+    """The path without links, since a log has one lock. Raises ForeignLog (a directory), BadInput (no place)."""
+    path = path.resolve()
     if path.is_dir():
         raise ForeignLog(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
@@ -161,12 +168,18 @@ def check_place(path: Path, readonly: bool) -> None:
             raise BadInput(f"there is no log at {path}: open it once for writing to begin one")
     elif not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise BadInput(f"{path} cannot be written by this user: open it with readonly=True, or mend the permissions")
+    return path
+
+
+def _has_wal(path: Path) -> bool:
+    return Path(f"{path}-wal").exists()
 
 
 class Lock:
     """The right to write `path`: an OS lock on the file beside it, which ends with the process however that ends.
 
-    The file keeps the holder's pid and is never deleted, since a lock on a deleted file excludes nobody. Raises LogHeld.
+    The file keeps the holder's pid and is never deleted, since a lock on a deleted file excludes nobody. Raises
+    LogHeld.
     """
 
     held: ClassVar["weakref.WeakSet[Lock]"] = weakref.WeakSet()

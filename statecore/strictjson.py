@@ -1,9 +1,10 @@
-"""JSON that comes from outside, read without mercy: what every database, language and Python version reads alike, or BadInput.
+"""JSON that comes from outside, read without mercy: what every database, language and Python version reads alike, or
+BadInput.
 
-Refused: more than 8 MiB (before anything is parsed), nesting deeper than 64 (by a scan before parsing, so that no recursion
-limit decides), NaN, Infinity and numbers that overflow to it, integers beyond 63 bits, a key twice in one object, NUL and
-lone surrogates (PostgreSQL can store neither), a byte order mark, bytes that are not UTF-8, anything after the value. RFC 8259
-leaves most of these to the reader, which is how two readers come to see two documents.
+Refused: more than 8 MiB (before anything is parsed), nesting deeper than 64 (by a scan before parsing, so that no
+recursion limit decides), NaN, Infinity and numbers that overflow to it, integers beyond 63 bits, a key twice in one
+object, NUL and lone surrogates (PostgreSQL can store neither), a byte order mark, bytes that are not UTF-8, anything
+after the value. RFC 8259 leaves most of these to the reader, which is how two readers come to see two documents.
 """
 
 import json

@@ -14,7 +14,6 @@ import attrs
 import msgspec
 
 from statecore.chart import Arrow, Chart
-from statecore.errors import DefinitionError
 from statecore.failures import Failure, OutcomeUnknown
 from statecore.messages import Completed, Failed, Signal, Trigger
 
@@ -47,12 +46,15 @@ class Letter:
 
 @attrs.frozen
 class Question:
-    """What a transition asks before it fires: a condition of the payload (`cond`), or a bound on the run (`limit`)."""
+    """What a transition asks before it fires: a condition of the payload (`cond`), or a bound on the run (`transition` < `limit`).
 
-    transition: str
-    text: str
+    The same condition is the same question wherever it is asked, and two lambdas are two, whatever they are called.
+    """
+
+    text: str = attrs.field(eq=False)
+    transition: str = ""
     limit: int | None = None
-    cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=False)
+    cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=id)
 
 
 @attrs.frozen
@@ -130,9 +132,9 @@ def digest(data: Any) -> str:
 def questions(arrow: Arrow) -> list[Question]:
     asked = []
     if arrow.cond is not None:
-        asked.append(Question(getattr(arrow.cond, "__qualname__", arrow.condition), arrow.condition, None, arrow.cond))
+        asked.append(Question(arrow.condition, cond=arrow.cond))
     if arrow.at_most is not None:
-        asked.append(Question(arrow.name, f"{arrow.name} < {arrow.at_most}", arrow.at_most))
+        asked.append(Question(f"{arrow.name} < {arrow.at_most}", arrow.name, arrow.at_most))
     return asked
 
 
@@ -153,7 +155,12 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
 
 
 def _answering(chart: Chart, sources: tuple[str, ...], kind: type[Trigger[Any]], payload: type) -> tuple[Arrow, ...]:
-    return tuple(a for a in chart.arrows if a.kind is kind and a.source in sources and any(issubclass(payload, p) for p in a.payloads))
+    return tuple(a for a in chart.arrows if a.kind is kind and a.source in sources and any(answers(p, payload) for p in a.payloads))
+
+
+def answers(pattern: type, payload: type) -> bool:
+    """Bare Failed does not answer OutcomeUnknown: only a transition that names it does."""
+    return issubclass(payload, pattern) and not (pattern is Failure and issubclass(payload, OutcomeUnknown))
 
 
 def payload_types(chart: Chart) -> dict[Letter, type]:
@@ -170,10 +177,19 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
 def compile_table(chart: Chart) -> Table:
     """The whole table. Raises DefinitionError where it would not be readable any more."""
     if chart.flat:
+        _readable(chart, len(chart.nodes))
         return _compile_flat(chart)
     from statecore.oracle import Oracle  # python-statemachine, which a flat chart never needs
 
     return _compile_nested(chart, Oracle(chart, alphabet(chart)))
+
+
+def _readable(chart: Chart, configurations: int) -> None:
+    if configurations > MAX_CONFIGURATIONS:
+        chart.wrong(
+            f"more than {MAX_CONFIGURATIONS} configurations, expected a table that can be read: "
+            "split regions that do not depend on each other into workflows of their own, or make one state of them"
+        )
 
 
 def _known(row: Row, question: Question, said: bool) -> Row:
@@ -224,9 +240,5 @@ def _compile_nested(chart: Chart, oracle: Any) -> Table:
                 if move is not None and move.config not in seen:
                     seen.add(move.config)
                     todo.append(move.config)
-        if len(todo) > MAX_CONFIGURATIONS:
-            raise DefinitionError(
-                f"{chart.name}: more than {MAX_CONFIGURATIONS} configurations, expected a table that can be read: "
-                "split regions that do not depend on each other into workflows of their own, or make one state of them"
-            )
+        _readable(chart, len(todo))
     return Table(oracle.start, rows, tuple(oracle.letters))

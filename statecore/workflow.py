@@ -1,6 +1,6 @@
 """Workflow: the class in whose body a machine is declared. Everything is compiled and checked once, while the class is made."""
 
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
@@ -8,13 +8,11 @@ from statecore.chart import Chart, contracts, scan
 from statecore.check import check
 from statecore.contract import Contract, contract_of, spelled
 from statecore.errors import DefinitionError
-from statecore.failures import Broken, Crashed, Exhausted, NotDone, OutcomeUnknown, Refused, Rejected, TimedOut
+from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
 from statecore.table import Table, compile_table, digest
 
 T = TypeVar("T")
-
-ENGINE_FAILURES = (TimedOut, Rejected, Refused, Crashed, Broken, Exhausted, NotDone, OutcomeUnknown)
 
 
 @attrs.frozen(eq=False)
@@ -35,8 +33,7 @@ class Machine:
 def compile_machine(cls: type, takes: type, version: str) -> Machine:
     """Scan, compile, check and fingerprint a class body. Raises DefinitionError."""
     chart = scan(cls, takes, version)
-    kinds: list[type] = [*contracts(chart), *ENGINE_FAILURES]
-    known = {kind.__name__: contract_of(kind) for kind in kinds}
+    known = {kind.__name__: contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
     handovers = check(chart, table)
     return Machine(chart, table, handovers, known, digest(_essence(chart, table, known)))
@@ -82,8 +79,8 @@ class Workflow(Generic[T]):
 
     machine: ClassVar[Machine]
 
-    def __new__(cls) -> NoReturn:
-        raise TypeError(f"{cls.__name__} is a declaration, not something to make instances of: start a run with `Engine.start`")
+    def __init__(self) -> None:  # not NoReturn, with which mypy forgets __init_subclass__ and refuses `version=`
+        raise TypeError(f"{type(self).__name__} is a declaration, not something to make instances of: start a run with `Engine.start`")
 
     def __init_subclass__(cls, *, version: str = "") -> None:
         if cls.__bases__ != (Workflow,):

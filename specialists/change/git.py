@@ -32,13 +32,12 @@ _KEPT = ("GIT_CONFIG", "GIT_EXEC_PATH")
 def environment() -> dict[str, str]:
     """Ours, without what would lead git to another repository, index or diff program (a hook's GIT_DIR, say)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    none = os.path.join(os.devnull, "none")
     return kept | {
         "LC_ALL": "C",
         "LANGUAGE": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
-        "GIT_INDEX_FILE": none,
+        "GIT_INDEX_FILE": "no-index",
         "GIT_OPTIONAL_LOCKS": "0",
     }
 
@@ -80,12 +79,13 @@ class Repository:
     def commit(self, revision: str) -> str:
         """The full id of the one commit that a revision names. Raises NoSuchRevision."""
         try:
-            return (
-                self.git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode("ascii").strip()
-            )
+            id = self.git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode("ascii").strip()
         except GitFailed as fault:
             hint = "; a range is more than one commit: name one" if ".." in revision else ""
             raise NoSuchRevision(self.path, revision, f"no commit has this name here ({fault.why}){hint}") from None
+        if not id.isalnum():
+            raise NoSuchRevision(self.path, revision, "it excludes a commit (`^`) instead of naming one")
+        return id
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """Contents by object id. Left out: what is no blob, is larger than BLOB_LIMIT, or would go beyond

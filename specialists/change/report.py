@@ -60,7 +60,7 @@ def _bold(finding: Finding) -> str:
 def _where(finding: Finding) -> str:
     if not finding.path:
         return "the change"
-    return f"{code(finding.path)} line {finding.line}" if finding.line else code(finding.path)
+    return code(f"{finding.path}:{finding.line}" if finding.line else finding.path)
 
 
 def _files(change: Change) -> Iterator[str]:

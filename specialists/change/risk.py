@@ -17,7 +17,7 @@ from specialists.change.diff import PATCH_LIMIT, Patch, added_lines, listing, pa
 from specialists.change.failures import GitFailed, NoSuchRepository
 from specialists.change.git import Repository, open_repository
 from specialists.change.program import run
-from specialists.change.secret import printable, secrets_in, shown
+from specialists.change.secret import secrets_in, shown
 from statecore import TimedOut, Unavailable, specialist
 
 Steps = tuple[tuple[int, Severity], ...]
@@ -136,9 +136,7 @@ def _churn(repository: Repository, change: Change) -> tuple[dict[str, int], int]
     options = ("-r", "-z", "--root", "--no-commit-id", "--name-only", "--no-renames")
     counts = Counter(repository.git("diff-tree", "--stdin", *options, given=commits).split(b"\0"))
     paths = {file.path for file in change.files if file.status == "modified"}
-    return {name: count for raw, count in counts.items() if (name := printable(raw)) in paths}, len(
-        commits.splitlines()
-    )
+    return {name: count for raw, count in counts.items() if (name := shown(raw)) in paths}, len(commits.splitlines())
 
 
 def _busy(counts: dict[str, int], commits: int) -> Iterator[Finding]:
@@ -176,7 +174,7 @@ def _measured(asked: Sequence[object]) -> list[list[tuple[str, int, int]] | None
 def _branchy(functions: list[tuple[FileChange, str, int, int]]) -> Iterator[Finding]:
     for file, name, line, count in functions:
         if severity := _step(count, BRANCHES):
-            yield Finding(severity, "branches", file.path, line, f"{count} ways lead through {shown(name, limit=100)}")
+            yield Finding(severity, "branches", file.path, line, f"{count} ways lead through {shown(name, limit=150)}")
 
 
 def _untested(change: Change, tests: bool) -> Iterator[Finding]:
@@ -184,4 +182,4 @@ def _untested(change: Change, tests: bool) -> Iterator[Finding]:
     lines = sum(file.added for file in source)
     if source and not tests:
         severity: Severity = "MEDIUM" if lines > UNTESTED_LINES else "LOW"
-        yield Finding(severity, "untested", "", 0, f"{lines:,} lines of source added, and no test touched")
+        yield Finding(severity, "untested", "", 0, f"source added ({lines:,} lines), and no test touched")

@@ -102,6 +102,7 @@ def printable(raw: bytes | str) -> str:
 
 
 def shown(raw: bytes | str, values: frozenset[str] = frozenset(), limit: int = TEXT_LIMIT) -> str:
-    """Foreign text as it may enter a payload: printable, without secrets, bounded."""
+    """Foreign text as it may enter a payload: printable, without secrets, bounded by leaving out of its middle, since
+    the end of a path says what the file is."""
     text = redact(printable(raw), values)
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return text if len(text) <= limit else f"{text[: limit - 103]}...{text[-100:]}"

@@ -1,9 +1,10 @@
-"""What a durable turn costs: SqliteLog beside bare sqlite3 that writes the same bytes to the same schema under the same settings.
+"""What a durable turn costs: SqliteLog beside bare sqlite3 that writes the same bytes to the same schema under the same
+settings.
 
     python -m tests.benchmarks.log_bench [--streams 1000] [--turns 10] [--single 2000]
 
-Ratios travel between machines, figures do not. Targets: one append at a time at most 2x a bare one-row commit; a thousand
-appenders at least a third of bare group commit.
+Ratios travel between machines, figures do not. Targets: one append at a time at most 2x a bare one-row commit; a
+thousand appenders at least a third of bare group commit.
 """
 
 import argparse
@@ -105,7 +106,9 @@ def main() -> None:
     arguments.add_argument("--streams", type=int, default=1000)
     arguments.add_argument("--turns", type=int, default=10)
     arguments.add_argument("--single", type=int, default=2000)
-    arguments.add_argument("--profile", action="store_true", help="of the event loop's thread, with a thousand appenders")
+    arguments.add_argument(
+        "--profile", action="store_true", help="of the event loop's thread, with a thousand appenders"
+    )
     given = arguments.parse_args()
     profile = cProfile.Profile() if given.profile else None
     with tempfile.TemporaryDirectory(dir=".") as directory:
@@ -115,7 +118,8 @@ def main() -> None:
         many = asyncio.run(many_at_once(home / "many.db", given.streams, given.turns, profile))
         bare_many = bare_groups(home / "many.db", home / "bare-many.db")
         size = (home / "many.db").stat().st_size / (given.streams * given.turns)
-    print(f"one at a time   bare {bare_single * 1e6:8,.0f} us   log {single * 1e6:8,.0f} us   ratio {single / bare_single:.2f}")
+    ratio = single / bare_single
+    print(f"one at a time   bare {bare_single * 1e6:8,.0f} us   log {single * 1e6:8,.0f} us   ratio {ratio:.2f}")
     print(f"many at once    bare {bare_many:8,.0f} /s   log {many:8,.0f} /s   ratio {many / bare_many:.2f}")
     print(f"on disk         {size:,.0f} bytes a turn of {len(TURN)} events with one payload of 200 bytes")
     if profile:

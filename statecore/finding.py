@@ -1,0 +1,82 @@
+"""Finding workflow classes: by REF (`module:Workflow`), from `statecore.toml` or `[tool.statecore]`, and by entry point.
+
+Only what a person named is ever imported: a REF on the command line, or the configuration of the working directory.
+"""
+
+import importlib
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from statecore.errors import BadInput, DefinitionError, UnknownWorkflow
+from statecore.workflow import Workflow
+
+GROUP = "statecore.workflows"
+
+
+def workflow(ref: str) -> type[Workflow[Any]]:
+    """The class that a REF names. Raises UnknownWorkflow, or DefinitionError where it is there and cannot be right."""
+    module_name, colon, name = ref.partition(":")
+    if not (colon and name.isidentifier() and all(part.isidentifier() for part in module_name.split("."))):
+        raise UnknownWorkflow(f"{ref!r} names no workflow: expected module:Workflow, as in support:SupportTicket")
+    module = _module(module_name, ref)
+    found = getattr(module, name, None)
+    if isinstance(found, type) and issubclass(found, Workflow) and found is not Workflow:
+        return found
+    there = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Workflow) and value is not Workflow]
+    what = f"{name} is no workflow" if found is not None else f"has no {name}"
+    raise UnknownWorkflow(f"{ref}: module {module_name} {what}; workflows there: {', '.join(there) or 'none'}")
+
+
+def _module(name: str, ref: str) -> Any:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except DefinitionError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UnknownWorkflow(f"{ref}: no module {error.name} in {here} or among the installed packages: check the spelling and the working directory") from None
+        raise UnknownWorkflow(f"{ref}: module {name} needs {error.name}, which is not installed: install it") from None
+    except Exception as error:
+        raise UnknownWorkflow(f"{ref}: importing module {name} failed: {type(error).__name__}: {error} ({_place(error)}): mend the module") from error
+
+
+def _place(error: BaseException) -> str:
+    """File and line where the innermost frame of user code raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "no place"
+
+
+def configured() -> tuple[list[type[Workflow[Any]]], list[str]]:
+    """The workflows that the working directory and the installed packages name, and what is wrong with those that do not load."""
+    found, wrong = [], []
+    for ref in dict.fromkeys((*_listed(), *(point.value for point in entry_points(group=GROUP)))):
+        try:
+            found.append(workflow(ref))
+        except (UnknownWorkflow, DefinitionError) as error:
+            wrong.append(str(error))
+    return found, wrong
+
+
+def _listed() -> list[str]:
+    for file, keys in ((Path("statecore.toml"), ()), (Path("pyproject.toml"), ("tool", "statecore"))):
+        if file.is_file():
+            try:
+                table = tomllib.loads(file.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise BadInput(f"{file} cannot be read: {error}: mend it") from None
+            for key in keys:
+                table = table.get(key, {})
+            listed = table.get("workflows", [])
+            if not (isinstance(listed, list) and all(isinstance(ref, str) for ref in listed)):
+                raise BadInput(f'{file}: expected `workflows` to be a list like ["support:SupportTicket"], found {listed!r}')
+            if listed:
+                return listed
+    return []

@@ -1,0 +1,136 @@
+"""Random charts, flat and nested, as random class bodies: what the compiler and the checks must get right beyond our own examples.
+
+They pass `scan` by construction (each transition waits for what its source gives) and are mostly refused by `check`, so they are
+scanned and compiled but never made workflows.
+"""
+
+import types
+from random import Random
+from typing import Any
+
+import attrs
+
+from statecore.chart import Chart, scan
+from statecore.declare import Compound, History, Parallel, State, any_state, is_compound
+from statecore.failures import OutcomeUnknown, TimedOut, Transient
+from statecore.messages import Completed, Done, Failed, Signal
+from statecore.specialist import Specialist, specialist
+
+
+@attrs.frozen
+class A:
+    x: int = 0
+
+
+@attrs.frozen
+class A2(A): ...
+
+
+@attrs.frozen
+class B:
+    y: int = 0
+
+
+@attrs.frozen
+class Poke: ...
+
+
+@attrs.frozen
+class Prod: ...
+
+
+@specialist("gives_a", version="1", effect="pure", fails=[Transient])
+def gives_a(start: A) -> A: ...  # type: ignore[empty-body]
+
+
+@specialist("gives_both", version="1", effect="pure")
+def gives_both(start: A) -> A | A2 | B: ...  # type: ignore[empty-body]
+
+
+@specialist("effect_b", version="1")
+def effect_b(start: A) -> B: ...  # type: ignore[empty-body]
+
+
+def odd(value: Any) -> bool: ...  # type: ignore[empty-body]
+
+
+def even(value: Any) -> bool: ...  # type: ignore[empty-body]
+
+
+WORKERS: tuple[Specialist[Any, Any] | None, ...] = (gives_a, gives_both, effect_b, None)
+FAILURES = (Failed, Failed, Failed[TimedOut], Failed[Transient], Failed[OutcomeUnknown])
+CONDITIONS = (None, None, odd, even, lambda value: value.x > 0)
+BOUNDS = (None, None, None, 1, 2)
+
+Body = dict[str, Any]
+
+
+def chart(random: Random, *, nested: bool) -> Chart:
+    """A chart that `scan` admits."""
+    body = _Bodies(random).body("s", depth=2 if nested else 0)
+    return scan(types.new_class("Generated", (), {}, lambda namespace: namespace.update(body)), A, "1")
+
+
+class _Bodies:
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def body(self, name: str, depth: int) -> Body:
+        """States and compounds, the first of them initial, a final state, and transitions between all that is inside."""
+        body: Body = {}
+        for n in range(self.random.randint(1, 3 if depth else 4)):
+            body[f"{name}{n}"] = self.place(f"{name}{n}_", depth, initial=n == 0)
+        if self.random.random() < 0.8:
+            body[f"{name}_end"] = State(final=True)
+        if name != "s" and self.random.random() < 0.5:
+            body[f"{name}_was"] = History(deep=self.random.random() < 0.5)
+        return body | self.transitions(name, body)
+
+    def place(self, name: str, depth: int, initial: bool) -> Any:
+        kind = self.random.choice(("state", "compound", "parallel")) if depth else "state"
+        if kind == "compound":
+            return self.compound(name, depth - 1, initial)
+        if kind == "parallel":
+            regions = {f"{name}r{n}": self.compound(f"{name}r{n}_", depth - 1, False) for n in range(2)}
+            return types.new_class(name, (Parallel,), {"initial": initial}, lambda namespace: namespace.update(regions))
+        return State(self.random.choice(WORKERS), initial=initial)
+
+    def compound(self, name: str, depth: int, initial: bool) -> Any:
+        body = self.body(name, depth)
+        return types.new_class(name, (Compound,), {"initial": initial}, lambda namespace: namespace.update(body))
+
+    def transitions(self, name: str, body: Body) -> Body:
+        inside = list(_inside(body))
+        sources = [place for place in inside if is_compound(place) or not (place.final or isinstance(place, History))]
+        made: Body = {}
+        for n in range(self.random.randint(1, 2 * len(sources) + 1)):
+            source = self.random.choice(sources)
+            on = self.random.choice(_triggers(source))
+            bare = any_state if on in (*FAILURES, Signal[Poke]) and self.random.random() < 0.2 else source
+            target = self.random.choice(inside)
+            if bare is any_state and not any(value is not target and value in sources for value in body.values()):
+                continue
+            if bare is any_state and any(is_compound(v) and target in _inside(vars(v)) for v in body.values()):
+                continue
+            made[f"t{n}_{name}"] = bare.to(
+                target, on=on, cond=self.random.choice(CONDITIONS) if on is not Done else None, at_most=self.random.choice(BOUNDS)
+            )
+        return made
+
+
+def _inside(body: Any) -> Any:
+    for value in body.values():
+        if isinstance(value, State):
+            yield value
+        elif is_compound(value):
+            yield value
+            yield from _inside(vars(value))
+
+
+def _triggers(source: Any) -> list[Any]:
+    """What a transition from there may wait for."""
+    workers = [place.does for place in ([source] if isinstance(source, State) else _inside(vars(source))) if isinstance(place, State)]
+    on: list[Any] = [Signal[Poke], Signal[Prod]]
+    if any(workers):
+        on += [*FAILURES, *(Completed[given.cls] for worker in workers if worker for given in worker.gives)]
+    return on + [Done] * 3 if is_compound(source) else on

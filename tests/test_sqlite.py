@@ -1,0 +1,554 @@
+"""The log in a SQLite file: the promises of every log, and what crashes, other processes and edits do to this one."""
+
+import ast
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import statecore.sqlite
+import statecore.sqlitefile
+from statecore.errors import (
+    BadInput,
+    Conflict,
+    ForeignLog,
+    ForkedLog,
+    LogError,
+    LogFailed,
+    LogHeld,
+    NewerLog,
+    Unreadable,
+)
+from statecore.events import CallCompleted, Cancelled, Payload
+from statecore.log import Batch, Log, sealed
+from statecore.sqlite import SqliteLog
+from tests.conformance import EVENTS, LogConformance, feed, one, turns
+
+
+class TestSqliteLog(LogConformance):
+    async def make(self, home: Path) -> Log:
+        return await SqliteLog.open(home / "statecore.db")
+
+
+class TestSqliteLogThatForgets(LogConformance):
+    """The same with a cache of heads that holds next to nothing, so that each is asked for again, and tiny commits."""
+
+    @pytest.fixture(autouse=True)
+    def forgetful(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(statecore.sqlite, "HEADS", 1)
+        monkeypatch.setattr(statecore.sqlite, "GROUP", 3)
+        monkeypatch.setattr(statecore.sqlite, "PAGE", 2)
+        monkeypatch.setattr(statecore.sqlitefile, "ROWS", 2)
+
+    async def make(self, home: Path) -> Log:
+        return await SqliteLog.open(home / "statecore.db")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "statecore.db"
+
+
+@contextmanager
+def child(source: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A Python process running `source`, killed at the latest when the block ends."""
+    command = [sys.executable, "-W", "error", "-c", source, *map(str, arguments)]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True, cwd=root) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    assert process.stdout
+    found = [process.stdout.readline().strip() for _ in range(count)]
+    assert all(found), process.communicate(timeout=10)[1]
+    return found
+
+
+def edit(path: Path, *statements: str) -> None:
+    """What somebody with the file and the sqlite3 shell could do."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+
+
+# Crashes
+
+APPENDING = """
+import asyncio, sys
+from statecore.log import Append, Batch
+from statecore.sqlite import SqliteLog
+from statecore.events import Cancelled, SignalTaken, Payload
+
+async def appender(log, name):
+    version = 0
+    while True:
+        await log.append(Batch((
+            Append(name, version, (Cancelled("a"), SignalTaken(Payload("x", b'"' + b"y" * 500 + b'"'))), 1.0, "c", "running"),
+            Append("all/" + name, version // 2, (Cancelled("b"),), 1.0),
+        ), {name: version // 2}))
+        version += 2
+        print(name, version, flush=True)
+
+async def main():
+    async with await SqliteLog.open(sys.argv[1]) as log:
+        await asyncio.gather(*[appender(log, f"run-{n}") for n in range(8)])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 37, 400])
+def test_no_acknowledged_append_is_lost_by_kill_9(path: Path, acknowledged: int) -> None:
+    """After SIGKILL at any moment every acknowledged append is there, whole batches only, and the log goes on."""
+    with child(APPENDING, path) as process:
+        acked = lines(process, acknowledged)
+        process.send_signal(signal.SIGKILL)
+        acked += (process.communicate(timeout=10)[0] or "").splitlines()
+
+    async def check() -> None:
+        async with await SqliteLog.open(path, readonly=True) as reader:
+            seen = {info.name: info.version for info in await reader.streams()}
+        async with await SqliteLog.open(path) as log:
+            assert {info.name: info.version for info in await log.streams()} == seen
+            assert await log.verify() == []
+            for name in [name for name in seen if name.startswith("run-")]:
+                assert seen[name] == 2 * seen[f"all/{name}"] == 2 * await log.scope(name)
+                await log.append(one(name, seen[name]))
+        whole = [line.split() for line in acked if line.count(" ") == 1]
+        assert len(whole) >= acknowledged
+        assert all(seen[name] >= int(version) for name, version in whole)
+
+    asyncio.run(check())
+
+
+FORGETTING = """
+import asyncio, sys
+from statecore.log import Append, Batch
+from statecore.sqlite import SqliteLog
+from statecore.events import Cancelled
+
+async def main():
+    log = await SqliteLog.open(sys.argv[1])
+    await log.append(Batch((Append("run", 0, (Cancelled("a"),), 1.0),)))
+    if sys.argv[2] == "raise":
+        raise KeyError("a bug")
+    if sys.argv[2] == "exit":
+        sys.exit(7)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("ending", "code"), [("return", 0), ("raise", 1), ("exit", 7)])
+def test_a_process_that_forgets_to_close_ends(path: Path, ending: str, code: int) -> None:
+    """However main ends without closing, the process ends by itself, its append is kept and its lock is free."""
+    with child(FORGETTING, path, ending) as process:
+        assert (process.wait(timeout=10), ending in ("raise",)) == (code, "a bug" in process.communicate()[1])
+
+    async def check() -> None:
+        async with await SqliteLog.open(path) as log:
+            assert len(await turns(log, "run")) == 1
+
+    asyncio.run(check())
+
+
+async def test_a_full_disk_fails_the_log_until_it_is_reopened(path: Path) -> None:
+    """With no room left every append raises LogFailed and reading goes on; with room again `reopen` makes all work."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+        await log._connection.execute_fetchall("PRAGMA max_page_count = 20")
+        big = CallCompleted("a", Payload("x", b'"%b"' % (b"y" * 20_000)))
+        version = 1
+        with pytest.raises(LogFailed, match="unknown"):
+            while True:
+                await log.append(one("run", version, big))
+                version += 1
+        outcomes = await asyncio.gather(*[log.append(one("other", 0)) for _ in range(3)], return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [LogFailed] * 3
+        assert len(await turns(log, "run")) == version > 1
+        await log.reopen()
+        await log.append(one("run", version, big))
+        assert await log.verify() == []
+
+
+async def test_everything_queued_fails_with_a_failed_write(path: Path) -> None:
+    """Who waits in the failed commit and who waits behind it learn alike that the outcome is unknown; nobody hangs."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+        await log._connection.execute_fetchall("PRAGMA query_only = 1")
+        waiting = [asyncio.create_task(log.append(one(f"run-{number}", 0))) for number in range(1200)]
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {LogFailed}
+        await log.reopen()
+        assert [info.name for info in await log.streams()] == ["run"]
+        await log.append(one("run-7", 0))
+
+
+async def test_closing_commits_what_is_queued(path: Path) -> None:
+    """Appends that are under way when close is called are acknowledged, and are there."""
+    log = await SqliteLog.open(path)
+    waiting = [asyncio.create_task(log.append(one(f"run-{number}", 0))) for number in range(600)]
+    await asyncio.sleep(0)
+    await log.close()
+    await asyncio.gather(*waiting)
+    async with await SqliteLog.open(path, readonly=True) as reader:
+        assert len(await reader.streams()) == 600
+
+
+async def test_cancelling_waiters_leaves_no_half_of_a_batch(path: Path) -> None:
+    """Of many batches over two streams whose callers are cancelled at many moments, each is there in both or neither."""
+    async with await SqliteLog.open(path) as log:
+        waiting = []
+        for number in range(200):
+            batch = one(f"a-{number}", 0, *EVENTS).appends + one(f"b-{number}", 0).appends
+            waiting.append(asyncio.create_task(log.append(Batch(batch))))
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+            waiting[number // 2].cancel()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {tuple, asyncio.CancelledError}
+        names = {info.name for info in await log.streams()}
+        assert all((f"a-{n}" in names) == (f"b-{n}" in names) for n in range(200))
+        assert all(f"a-{n}" in names for n in range(200) if isinstance(outcomes[n], tuple))
+        assert await log.verify() == []
+
+
+# Other processes
+
+HOLDING = """
+import asyncio, os, sys
+from statecore.sqlite import SqliteLog
+async def main():
+    async with await SqliteLog.open(sys.argv[1]):
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+asyncio.run(main())
+"""
+
+
+def test_a_log_has_one_writing_process(path: Path) -> None:
+    """While another process writes, opening for writing raises LogHeld with its pid; after its death it is free."""
+
+    async def check(held_by: str) -> None:
+        with pytest.raises(LogHeld, match=f"process {held_by}:"):
+            await SqliteLog.open(path)
+        async with await SqliteLog.open(path, readonly=True) as reader:
+            assert await reader.streams() == []
+
+    async def opens() -> None:
+        async with await SqliteLog.open(path) as log:
+            await log.append(one("run", 0))
+
+    with child(HOLDING, path) as process:
+        [pid] = lines(process, 1)
+        asyncio.run(check(pid))
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+        asyncio.run(opens())
+
+
+async def test_a_log_is_opened_once_in_a_process_and_under_any_name(path: Path, tmp_path: Path) -> None:
+    """A second opening is refused, also through a link; closing the first makes room."""
+    (tmp_path / "link.db").symlink_to(path)
+    async with await SqliteLog.open(path):
+        for name in (path, tmp_path / "link.db"):
+            with pytest.raises(LogHeld, match=str(os.getpid())):
+                await SqliteLog.open(name)
+    await (await SqliteLog.open(tmp_path / "link.db")).close()
+
+
+def in_a_fork(act: Callable[[], object]) -> int:
+    """The exit code of a forked child that runs `act`: 0 where it returned something true."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if act() else 1)
+        except BaseException:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def test_a_fork_cannot_use_its_parents_log(path: Path) -> None:
+    """In a forked child every use raises ForkedLog before anything is touched, and the parent goes on undisturbed."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+
+        def child_is_refused() -> bool:
+            for use in (log.append(one("run", 1)), log.streams(), log.follow(), log.verify(), log.reopen()):
+                with pytest.raises(ForkedLog, match="fork"):
+                    use.send(None)
+            with pytest.raises(StopIteration):
+                log.close().send(None)
+            return True
+
+        assert in_a_fork(child_is_refused) == 0
+        with pytest.raises(LogHeld):
+            await SqliteLog.open(path)
+        await log.append(one("run", 1))
+        assert await log.verify() == []
+
+
+async def test_a_fork_does_not_inherit_the_lock(path: Path) -> None:
+    """A child that lives on when its parent is done keeps nobody from opening the log."""
+    ours, theirs = os.pipe(), os.pipe()
+    log = await SqliteLog.open(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os.write(ours[1], b"!")
+        os.read(theirs[0], 1)
+        os._exit(0)
+    os.read(ours[0], 1)
+    await log.close()
+    await (await SqliteLog.open(path)).close()
+    os.write(theirs[1], b"!")
+    os.waitpid(pid, 0)
+    for end in ours + theirs:
+        os.close(end)
+
+
+async def test_a_reader_sees_what_is_committed_and_writes_nothing(path: Path) -> None:
+    """A reader beside a living writer follows its commits; its append raises LogError; it needs no lock."""
+    async with await SqliteLog.open(path) as log, await SqliteLog.open(path, readonly=True) as reader:
+        for version in range(3):
+            await log.append(one("run", version))
+            assert await turns(reader, "run") == await turns(log, "run")
+        assert await feed(reader) == await feed(log)
+        assert await reader.verify() == []
+        with pytest.raises(LogError, match="reading only"):
+            await reader.append(one("run", 3))
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await reader._reader.execute_fetchall("DELETE FROM turns")  # type: ignore[union-attr]
+
+
+async def test_a_slow_reader_holds_no_transaction(path: Path) -> None:
+    """A reader that stops in the middle of a stream does not keep the write-ahead log from being written back."""
+    async with await SqliteLog.open(path) as log, await SqliteLog.open(path, readonly=True) as reader:
+        for version in range(5):
+            await log.append(one("run", version))
+        reading = reader.read("run")
+        await anext(reading)
+        busy, _, _ = (await log._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))[0]  # type: ignore[index]
+        assert busy == 0
+        await reading.aclose()
+
+
+# Files that are not ours
+
+
+async def test_what_is_no_log_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """Text, another program's database and a directory raise ForeignLog for readers and writers, and do not change."""
+    (tmp_path / "short.txt").write_text("hello")
+    (tmp_path / "long.txt").write_text("hello" * 1000)
+    edit(tmp_path / "other.db", "CREATE TABLE t(x)")
+    edit(tmp_path / "marked.db", "PRAGMA application_id = 7")
+    (tmp_path / "directory.db").mkdir()
+    for name in ("short.txt", "long.txt", "other.db", "marked.db", "directory.db"):
+        before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b""
+        for readonly in (False, True):
+            with pytest.raises(ForeignLog, match=name):
+                await SqliteLog.open(tmp_path / name, readonly=readonly)
+        assert before == ((tmp_path / name).read_bytes() if before else b"")
+
+
+async def test_a_newer_log_is_refused(path: Path) -> None:
+    """A schema of a later release raises NewerLog for readers and writers, before anything is written."""
+    await (await SqliteLog.open(path)).close()
+    edit(path, "PRAGMA user_version = 2")
+    for readonly in (False, True):
+        with pytest.raises(NewerLog, match="schema 2, this release knows 1"):
+            await SqliteLog.open(path, readonly=readonly)
+
+
+async def test_a_place_that_cannot_be_is_bad_input(tmp_path: Path) -> None:
+    """A missing directory, and a missing file for a reader, raise BadInput that says what to do; no file appears."""
+    with pytest.raises(BadInput, match="create it first"):
+        await SqliteLog.open(tmp_path / "none" / "statecore.db")
+    with pytest.raises(BadInput, match="no log at"):
+        await SqliteLog.open(tmp_path / "statecore.db", readonly=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_place_that_may_not_be_written_is_bad_input(path: Path, tmp_path: Path) -> None:
+    """Where the user may not write, opening raises BadInput, and a closed log can still be read there."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(BadInput, match="readonly=True"):
+            await SqliteLog.open(path)
+        async with await SqliteLog.open(path, readonly=True) as reader:
+            assert len(await turns(reader, "run")) == 1
+    finally:
+        tmp_path.chmod(0o700)
+
+
+async def test_an_empty_file_becomes_a_log(path: Path) -> None:
+    """A file of no bytes, as mktemp leaves it, is taken for a new log by a writer."""
+    path.touch()
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+    assert log.home == path.parent
+
+
+async def test_a_log_goes_on_after_reopening(path: Path) -> None:
+    """Versions, labels, scopes, positions and the chain continue where the last process stopped; nothing is left
+    beside.
+    """
+    for version in range(0, 12, 4):
+        async with await SqliteLog.open(path) as log:
+            await log.append(Batch(one("run", version, *EVENTS, label=str(version)).appends, {"s": version // 4}))
+            await log.append(one("run", version + 3))
+            with pytest.raises(Conflict):
+                await log.append(one("run", version))
+    assert {file.name for file in path.parent.iterdir()} == {"statecore.db", "statecore.db.lock"}
+    async with await SqliteLog.open(path, readonly=True) as log:
+        assert [(turn.version, turn.position) for turn in await turns(log, "run")] == [
+            (3, 1),
+            (4, 2),
+            (7, 3),
+            (8, 4),
+            (11, 5),
+            (12, 6),
+        ]
+        assert [info.label for info in await log.streams()] == ["8"]
+        assert await log.verify() == []
+
+
+# Edits
+
+SWAP = """UPDATE turns SET events = other.events, payloads = other.payloads, salt = other.salt
+FROM turns AS other WHERE turns.version + other.version = 15 AND turns.version IN (6, 9)
+AND turns.stream = 1 AND other.stream = 1"""
+TAMPERED = {
+    "an event": (["UPDATE turns SET events = replace(events, 'me', 'you') WHERE stream = 1 AND version = 6"], {6}),
+    "a payload": (
+        ["UPDATE turns SET payloads = replace(payloads, 'cost', 'COST') WHERE stream = 1 AND version = 9"],
+        {9},
+    ),
+    "a payload away": (["UPDATE turns SET payloads = NULL WHERE stream = 1 AND version = 9"], {9}),
+    "a salt": (["UPDATE turns SET salt = zeroblob(16) WHERE stream = 1 AND version = 9"], {9}),
+    "a time": (["UPDATE turns SET at = at + 1 WHERE stream = 1 AND version = 6"], {6}),
+    "a cause": (["UPDATE turns SET cause = 'x' WHERE stream = 1 AND version = 6"], {6}),
+    "a head": (["UPDATE turns SET head = zeroblob(32) WHERE stream = 1 AND version = 6"], {6, 9}),
+    "two rows' contents": ([SWAP], {6, 9}),
+    "an inner row gone": (["DELETE FROM turns WHERE stream = 1 AND version = 6"], {9}),
+    "two inner rows gone": (["DELETE FROM turns WHERE stream = 1 AND version IN (6, 9)"], {12}),
+    "the first row gone": (["DELETE FROM turns WHERE stream = 1 AND version = 3"], {6}),
+    "two rows' places": (
+        [f"UPDATE turns SET position = {new} WHERE position = {old}" for old, new in ((3, 99), (5, 3), (99, 5))],
+        {9},
+    ),
+    "events that are no JSON": (["UPDATE turns SET events = '[[' WHERE stream = 1 AND version = 6"], {6}),
+    "events that are no text": (
+        ["UPDATE turns SET events = CAST(x'ff' AS TEXT) WHERE stream = 1 AND version = 6"],
+        {6},
+    ),
+    "a row of another stream": (["UPDATE turns SET stream = 1, version = 15 WHERE stream = 2 AND version = 3"], {15}),
+    "the stream's rows": (["DELETE FROM turns WHERE stream = 1"], {None}),
+    "the stream's name": (["UPDATE streams SET name = 'walk' WHERE id = 1"], {3, 6, 9, 12}),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+async def test_an_edit_is_found_and_named(path: Path, name: str) -> None:
+    """Whatever is edited, swapped or deleted inside, verify names the stream and the versions where it shows, no
+    others.
+    """
+    async with await SqliteLog.open(path) as log:
+        for version in range(0, 12, 3):
+            completed = EVENTS if version in (0, 6) else (Cancelled("me"), Cancelled("me"), Cancelled("me"))
+            await log.append(one("run", version, *completed))
+            await log.append(one("other", version, *EVENTS))
+    statements, versions = TAMPERED[name]
+    edit(path, *statements)
+    async with await SqliteLog.open(path, readonly=True) as log:
+        flaws = [flaw for flaw in await log.verify() if flaw.stream != "other"]
+        assert {flaw.version for flaw in flaws} == versions
+        assert {flaw.stream for flaw in flaws} <= {"run", "walk"}
+        if name not in ("the stream's name", "the stream's rows"):
+            assert await log.verify("run") == flaws
+            assert await log.verify("other") == [] or name == "a row of another stream" or name == "two rows' places"
+
+
+async def test_one_unreadable_turn_stops_only_its_stream(path: Path) -> None:
+    """A row of a later release parks its stream with the reason; the others, the feed and later appends go on."""
+    async with await SqliteLog.open(path) as log:
+        for version in range(3):
+            await log.append(one("run", version))
+            await log.append(one("other", version))
+        edit(path, """UPDATE turns SET events = '[["Exploded",1,{}]]' WHERE stream = 1 AND version = 2""")
+        with pytest.raises(Unreadable, match="Exploded") as caught:
+            await turns(log, "run")
+        assert (caught.value.stream, caught.value.version) == ("run", 2)
+        assert len(await turns(log, "other")) == 3
+        assert [(turn.stream, bool(turn.unreadable)) for turn in await feed(log)][2] == ("run", True)
+        assert sum(bool(turn.unreadable) for turn in await feed(log)) == 1
+        await log.append(one("other", 3))
+        assert {flaw.what for flaw in await log.verify()} >= {
+            "cannot be decoded: 'Exploded' is no event that this release knows: use the release that wrote it"
+        }
+
+
+async def test_a_damaged_file_is_a_flaw_and_a_log_error(path: Path) -> None:
+    """Pages overwritten with zeros are reported by verify, and reading them raises LogError; neither ends otherwise."""
+    async with await SqliteLog.open(path) as log:
+        for version in range(0, 600, 3):
+            await log.append(one("run", version, *EVENTS))
+    with path.open("r+b") as file:
+        file.seek(8 * 4096)
+        file.write(bytes(20 * 4096))
+    async with await SqliteLog.open(path, readonly=True) as log:
+        assert any("malformed" in flaw.what or "SQLite" in flaw.what for flaw in await log.verify())
+        with pytest.raises(LogError):
+            await turns(log, "run")
+
+
+async def test_an_erased_payload_is_not_a_flaw(path: Path) -> None:
+    """Payloads that were replaced by their digest leave the chain whole: verify says nothing, reading says what is
+    missing.
+    """
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0, *EVENTS))
+        await log.append(one("run", 3))
+    with closing(sqlite3.connect(path)) as database:
+        [(salt, payloads)] = database.execute(
+            "SELECT salt, CAST(payloads AS BLOB) FROM turns WHERE payloads IS NOT NULL"
+        )
+        digest = sealed(salt, payloads)
+        database.execute("UPDATE turns SET payloads = NULL, salt = NULL, digest = ? WHERE version = 3", (digest,))
+        database.commit()
+    async with await SqliteLog.open(path) as log:
+        assert await log.verify() == []
+        with pytest.raises(Unreadable, match="payloads are missing"):
+            await turns(log, "run")
+        await log.append(one("run", 4))
+
+
+def test_no_value_is_written_into_sql() -> None:
+    """No f-string, % or format builds a statement: values reach SQLite as parameters only."""
+    for module in (statecore.sqlite, statecore.sqlitefile):
+        for call in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr.startswith("execute")
+            ):
+                statement = call.args[0].value if isinstance(call.args[0], ast.Starred) else call.args[0]
+                assert isinstance(statement, (ast.Constant, ast.Name)), ast.unparse(call)
