@@ -49,20 +49,22 @@ from statecore.failures import (
     Crashed,
     Exhausted,
     Failure,
+    NotDone,
     OutcomeUnknown,
     RateLimited,
     Refused,
     Rejected,
     TimedOut,
+    told,
 )
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side, Verdict, judged
 from statecore.handover import Param, Recorded
 from statecore.ledger import Ledger
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
-from statecore.run import Run, Value, fold
+from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
-from statecore.workflow import ENGINE_FAILURES, Machine
+from statecore.workflow import Machine
 
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
 """Seconds before the second attempt, doubled for each further one, and their most. Half of each wait is jitter from the call's key."""
@@ -108,6 +110,11 @@ def decide(machine: Machine, run: Run, input: Input, admission: Admission | None
     Raises BadInput where the input of a start or a signal is not what its contract admits, NotPossible where the run is finished or
     was started on another fingerprint.
     """
+    return step(machine, run, input, admission)[0]
+
+
+def step(machine: Machine, run: Run, input: Input, admission: Admission | None = None) -> tuple[tuple[Event, ...], Run]:
+    """`decide`, and the run as the events leave it."""
     if run.fingerprint and run.fingerprint != machine.fingerprint:
         raise NotPossible(
             f"{run.id} was started on {run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}, and the loaded one is "
@@ -115,20 +122,20 @@ def decide(machine: Machine, run: Run, input: Input, admission: Admission | None
         )
     turn = _Turn(machine, run, input.at, admission or Guarded())
     turn.take(input)
-    return tuple(turn.events)
+    return tuple(turn.events), turn.run.run() if turn.events else run
 
 
 class _Turn:
     """The events so far, and the run as they leave it."""
 
     def __init__(self, machine: Machine, run: Run, at: float, admission: Admission) -> None:
-        self.machine, self.run, self.at, self.admission = machine, run, at, admission
+        self.machine, self.run, self.at, self.admission = machine, Draft(run, at), at, admission
         self.events: list[Event] = []
 
     def emit(self, *events: Event) -> None:
-        self.events.extend(events)
-        self.run = fold(self.run, events, self.at)
         for event in events:
+            self.events.append(event)
+            self.run.apply(event)
             self.admission.note(self.run.id, event)
 
     def take(self, input: Input) -> None:
@@ -158,7 +165,7 @@ class _Turn:
             raise NotPossible(f"{self.run.id} is there already: start a run under a name of its own")
         chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
         value = takes.pack(input.value)
-        self.run = attrs.evolve(self.run, id=input.run)
+        self.run.id = input.run
         self.emit(RunStarted(chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root))
         self.move(self.machine.table.start)
 
@@ -167,7 +174,7 @@ class _Turn:
         if call is None:
             self.late(input)
         elif isinstance(input, Failed):
-            self.failed(call, self.believable(call, input.value), input)
+            self.failed(call, self.believable(call, input.value, bool(input.by)), input)
         else:
             self.completed(call, input)
 
@@ -176,7 +183,7 @@ class _Turn:
         calls = self.run.calls
         id = input.call or (next(iter(calls)) if len(calls) == 1 else "")
         call = calls.get(id)
-        if call is None or (input.attempt and input.attempt != call.attempt):
+        if call is None or input.attempt not in (0, call.attempt) or input.rank not in (None, call.rank):
             return None
         expected = CallState.UNKNOWN if input.by else CallState.STARTED
         return call if call.status is expected else None
@@ -218,8 +225,8 @@ class _Turn:
         call = self.run.calls.get(input.call)
         if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
             return
-        attempt = call.attempt + 1 if call.status is CallState.WAITING else call.attempt
-        self.admit(CallStarted(call.id, call.specialist, attempt, call.rank, call.effect), call)
+        attempt, cuts = (call.attempt + 1, 0) if call.status is CallState.WAITING else (call.attempt, call.cuts)
+        self.admit(CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts), call)
 
     def interrupted(self, input: Interrupted) -> None:
         call = self.run.calls.get(input.call)
@@ -248,41 +255,60 @@ class _Turn:
         question = self.question(call, value.live)
         guard, verdict = self.admission.ask("after", self.state(call).guards, question)
         if isinstance(verdict, Refuse):
-            self.failed(call, verdict.failure or Rejected(guard, (verdict.why,)), input, value)
+            self.failed(call, self.named(call, verdict) or Rejected(guard, (verdict.why,)), input, value)
             return
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why))
         self.fire(call.state, Completed, value.live)
 
-    def believable(self, call: Call, failure: object) -> Failure:
+    def believable(self, call: Call, failure: Failure, settled: bool) -> Failure:
         """The failure itself where it is one that the call may end in; Crashed for any other."""
-        allowed = (*self.specialist(call).may_fail(), *ENGINE_FAILURES)
-        if isinstance(failure, Failure) and isinstance(failure, allowed) and type(failure).__name__ in self.machine.contracts:
-            try:
-                self.pack(failure)
-            except BadInput as fault:
-                return Crashed(type(failure).__name__, f"a failure that breaks its own contract: {fault}")
-            return failure
-        return Crashed(type(failure).__name__, f"not declared in `fails` of {call.specialist}: {failure}")
+        declared = (*self.specialist(call).may_fail(), *(f for guard in self.state(call).guards for f in guard.fails))
+        if isinstance(failure, declared) or (settled and isinstance(failure, NotDone)):
+            if not (fault := self.unfit(call, failure)):
+                return failure
+        else:
+            fault = f"not declared in `fails` of {call.specialist}"
+        said = told(failure) if isinstance(failure, BaseException) else type(failure).__name__
+        return Crashed(type(failure).__name__, f"{fault}: {said}"[:2000])
+
+    def named(self, call: Call, verdict: Refuse) -> Failure | None:
+        """The failure that a guard answered with, where the chart can be given it."""
+        failure = verdict.failure
+        return failure if isinstance(failure, Failure) and not self.unfit(call, failure) else None
+
+    def unfit(self, call: Call, failure: Failure) -> str:
+        """Why the chart cannot be given a failure; "" where it can."""
+        contract = self.machine.contracts.get(type(failure).__name__)
+        if contract is None:
+            return f"no failure that {self.machine.name} knows"
+        try:
+            contract.pack(failure)
+        except BadInput as fault:
+            return f"a failure that breaks its own contract ({told(fault)})"
+        letter = self.machine.table.letter(call.state, Failed, type(failure))
+        answered = letter is not None and self.machine.table.rows.get((self.run.config, letter)) is not None
+        return "" if answered or isinstance(failure, OutcomeUnknown) else f"no failure that anything answers in `{self.run.config}`"
 
     def failed(self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None) -> None:
         if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
-            self.unknown(call, failure.why or str(failure))
+            self.unknown(call, failure.why or told(failure))
             return
         state, settled = self.state(call), bool(input.by)
-        event = CallFailed(call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail)
+        untouched = failure.nothing_happened
+        event = CallFailed(call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched)
         if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts:
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
-        elif not settled and (following := self.following(call, failure)):
+        elif not settled and (following := self.following(call, untouched)):
             self.emit(attrs.evolve(event, next=following.id))
             self.admit(CallStarted(call.id, following.id, 1, call.rank + 1, following.effect), call)
         else:
             self.emit(event)
             self.fire(call.state, Failed, failure)
 
-    def following(self, call: Call, failure: Failure) -> Specialist[Any, Any] | None:
-        """The fallback that may be tried: after an effect only if the failure proves that nothing happened."""
+    def following(self, call: Call, untouched: bool) -> Specialist[Any, Any] | None:
+        """The fallback that may be tried: after an effect only if it is known of every attempt that nothing happened."""
         specialists = self.state(call).specialists
-        safe = call.effect == "pure" or failure.nothing_happened
+        safe = call.effect == "pure" or (call.untouched and untouched)
         return specialists[call.rank + 1] if safe and call.rank + 1 < len(specialists) else None
 
     def unknown(self, call: Call, why: str) -> None:
@@ -302,14 +328,14 @@ class _Turn:
         letter = table.letter(of, kind, type(value))
         row = table.rows.get((self.run.config, letter)) if letter else None
         try:
-            move, said = self.walk(row, value, lenient=isinstance(instead, Broken))
+            move, said = self.walk(row, value, lenient=instead is not None)
         except _Raised as raised:
             self.fire(of, Failed, raised.broken, raised.broken, before)
             return
         asked = (*before, *said)
         if move is not None:
             self.move(move, asked, of, self.pack(instead) if instead else None)
-        elif (failure := self.exhausted(asked)) and instead is None:
+        elif (failure := self.exhausted(asked)) and not isinstance(instead, Exhausted):
             self.fire(of, Failed, failure, failure, asked)
         else:
             raise StatecoreError(f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not complete")
@@ -347,8 +373,9 @@ class _Turn:
             if nodes[path].final and nodes[path].parent is None:
                 self.emit(Finished(nodes[path].outcome))
                 return
-        for path in move.entered:
-            if path in self.machine.handovers and path in self.run.config.states and not self.run.outcome:
+        due = {path: self.run.entries[path] for path in move.entered if path in self.machine.handovers}
+        for path, entry in due.items():  # what one wants may fail at once and move the run on, out of the others or into them again
+            if path in self.run.config.states and self.run.entries[path] == entry and not self.run.outcome:
                 self.want(path)
 
     # -- calls
@@ -364,6 +391,8 @@ class _Turn:
             if compiled.fn is not None:
                 assert state.does is not None
                 request = state.does.takes.pack(compiled.fn(**arguments))
+                if reads and request == self.run.value_at(reads[0]).payload:
+                    request = None
         except Exception as error:
             broken = Broken(getattr(compiled.fn, "__name__", compiled.text), _text(error))
             self.emit(CallFailed(id, self.pack(broken)))
@@ -391,7 +420,7 @@ class _Turn:
             return contract is not None and param.fits(value.by, contract.cls)
 
         if param.many:
-            return [value for value in self.run.values if fits(value)]
+            return [value for value in self.run.recorded() if fits(value)]
         newest = [value for value in self.run.newest.values() if fits(value)]
         return [max(newest, key=lambda value: value.id)] if newest else []
 
@@ -401,7 +430,7 @@ class _Turn:
 
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
-        call = fold(self.run, (wanted,), self.at).calls[wanted.call]
+        call = self.run.opening(wanted, CallState.STARTED)
         live = self.contract(call.request).unpack(call.request)
         guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
         if isinstance(verdict, Pass):
@@ -413,17 +442,17 @@ class _Turn:
 
     def defer(self, wanted: CallStarted, before: Call | None, guard: str, verdict: Defer) -> None:
         deferred = CallDeferred(wanted.call, guard, verdict.why, verdict.wake)
-        if before is not None and before.status is CallState.DEFERRED:
+        same = before is not None and (before.rank, before.attempt) == (wanted.rank, wanted.attempt)
+        if before is not None and same and before.status is CallState.DEFERRED:
             if (before.why, before.wake) != (verdict.why, verdict.wake):
                 self.emit(deferred)
             return
-        asked = CallAsked(wanted.call, wanted.specialist, wanted.attempt, wanted.rank, wanted.effect, wanted.reads, wanted.request)
-        self.emit(asked, deferred)
+        self.emit(CallAsked(**attrs.asdict(wanted, recurse=False)), deferred)
 
     def refuse(self, call: Call, guard: str, verdict: Refuse) -> None:
-        failure = verdict.failure or Refused(guard, verdict.why)
+        failure = self.named(call, verdict) or Refused(guard, verdict.why)
         refused = CallRefused(call.id, guard, verdict.why, self.pack(failure))
-        if following := self.following(attrs.evolve(call, effect="pure"), failure):
+        if following := self.following(call, True):
             wanted = CallStarted(call.id, following.id, 1, call.rank + 1, following.effect, call.reads, call.request)
             self.emit(attrs.evolve(refused, next=following.id))
             self.admit(wanted, self.run.calls.get(call.id))
@@ -455,13 +484,12 @@ class _Raised(Exception):  # noqa: N818 - carries a failure to where the chart i
 
 
 def _text(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:2000]
+    return f"{type(error).__name__}: {told(error)}"
 
 
 def wait(call: Call, failure: Failure) -> float:
     """Seconds before the next attempt. The jitter derives from the call's key, so a rebuild finds the same."""
-    step = min(RETRY_CAP, RETRY_BASE * 2 ** (call.attempt - 1))
+    step = min(RETRY_CAP, RETRY_BASE * 2 ** min(call.attempt - 1, 30))
     spread = int.from_bytes(hashlib.sha256(f"{call.key}{call.attempt}".encode()).digest()[:4], "big") / 2**32
     asked = failure.retry_after or 0.0 if isinstance(failure, RateLimited) else 0.0
     return float(max(step * (0.5 + spread / 2), asked))

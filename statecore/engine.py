@@ -19,7 +19,7 @@ import attrs
 from statecore.call import Call, CallState
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract
-from statecore.decider import Guarded, decide
+from statecore.decider import Guarded, step
 from statecore.dispatch import Dispatcher
 from statecore.errors import (
     BadInput,
@@ -250,10 +250,9 @@ class Engine:
                 raise self._broken
             if held.machine is None:
                 raise UnknownWorkflow(held.parked)
-            events = decide(held.machine, held.run, input, self._admission)
+            events, after = step(held.machine, held.run, input, self._admission)
             if not events:
                 return ()
-            after = fold(held.run, events, input.at) if held.run.seq else fold(Run(id=held.run.id), events, input.at)
             failpoint(Point.BEFORE_APPEND)
             await self._append(Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition))
             failpoint(Point.AFTER_APPEND)

@@ -80,6 +80,7 @@ class CallAsked:
     effect: str = "once"
     reads: tuple[int, ...] = ()
     request: Payload | None = None
+    cuts: int = 0
 
 
 @attrs.frozen
@@ -118,7 +119,8 @@ class CallCompleted:
 class CallFailed:
     """`again`: when the next attempt is due (None: there is none, the chart is asked). `next`: the specialist that it goes to.
 
-    `output`: what was rejected, where something was. `detail`: the traceback.
+    `output`: what was rejected, where something was. `detail`: the traceback. `untouched`: the failure proves that this attempt left
+    the world as it was.
     """
 
     call: str
@@ -130,6 +132,7 @@ class CallFailed:
     by: str = ""
     why: str = ""
     detail: str = ""
+    untouched: bool = False
 
 
 @attrs.frozen

@@ -127,3 +127,16 @@ ENGINE_FAILURES = (TimedOut, Rejected, Refused, Crashed, Broken, Exhausted, NotD
 
 RETRIED: tuple[type[Failure], ...] = (Transient, Rejected)
 """What another attempt may mend. Everything else is final for its specialist."""
+
+
+def printable(text: str) -> str:
+    """Text that every log can hold: lone surrogates and NUL are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def told(error: BaseException) -> str:
+    """What an exception says, at most 2,000 characters of it. Never raises, whatever its `__str__` does."""
+    try:
+        return printable(str(error))[:2000]
+    except Exception:
+        return f"(a {type(error).__name__} that cannot be printed)"

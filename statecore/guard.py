@@ -5,11 +5,12 @@ nothing; a guard that raises refuses. Guards of a state stand in its declaration
 the engine's are asked first, each list in its order, and the first that does not pass decides.
 """
 
+import math
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import attrs
 
-from statecore.failures import Failure
+from statecore.failures import Failure, printable, told
 from statecore.ledger import Ledger
 
 V_co = TypeVar("V_co", covariant=True)
@@ -71,11 +72,19 @@ class Guard(Protocol[V_contra]):
 
 
 def judged(guard: Guard[Any], question: Question[Any], ledger: Ledger) -> Verdict:
-    """Ask one guard; what raises, refuses."""
+    """Ask one guard; what raises, refuses, and so does what is no answer. A wake that is not in the future is none."""
     try:
         verdict = guard.ask(question, ledger)
     except Exception as error:
-        return Refuse(f"the guard itself failed: {type(error).__name__}: {error}")
-    if isinstance(verdict, Defer) and guard.side == "after":
-        return Refuse("an after-guard cannot defer: the output is there")
-    return verdict if isinstance(verdict, Pass | Refuse | Defer) else Refuse(f"the guard answered {verdict!r}, which is no verdict")
+        return Refuse(f"the guard itself failed: {type(error).__name__}: {told(error)}")
+    match verdict:
+        case Pass():
+            return verdict
+        case Refuse(why=str(why)):
+            return attrs.evolve(verdict, why=printable(why))
+        case Defer() if guard.side == "after":
+            return Refuse("an after-guard cannot defer: the output is there")
+        case Defer(why=str(why), wake=float() | int() | None as wake) if wake is None or math.isfinite(wake):
+            return Defer(printable(why), float(wake) if wake is not None and wake > question.at else None)
+        case _:
+            return Refuse(f"the guard answered with a {type(verdict).__name__} that is no verdict")

@@ -26,7 +26,7 @@ PAD = 22.0
 """Between a compound's border and what is inside."""
 APART = 26.0
 """Between neighbours of a row; a line that only passes keeps half of it."""
-FLAT, STEEP = 28.0, 84.0
+FLAT, STEEP = 32.0, 84.0
 """The least and the greatest room between two rows: the farther a line goes sideways there, the more it needs."""
 LOOP = 34.0
 """How far a line from a place to itself stands out."""

@@ -28,28 +28,20 @@ class Ledger:
     folded anew whenever an append failed."""
 
     _tallies: dict[str, Tally] = attrs.field(factory=dict)
-    _flying: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    _flying: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    running: int = 0
+    """Calls in flight, of all specialists."""
 
     def of(self, specialist: str) -> Tally:
         """The tally of a specialist, by its name without version."""
         return self._tallies.setdefault(specialist, Tally())
-
-    @property
-    def running(self) -> int:
-        """Calls in flight, of all specialists."""
-        return len(self._flying)
 
     def fold(self, run: str, events: Iterable[Event]) -> None:
         """Count what one turn of `run` decided."""
         for event in events:
             match event:
                 case CallStarted(call=call, specialist=specialist):
-                    self._land(run, call)
-                    name = specialist.partition("@")[0]
-                    self._flying[run, call] = name
-                    tally = self.of(name)
-                    tally.running += 1
-                    tally.started += 1
+                    self._launch(run, call, specialist.partition("@")[0])
                 case CallCompleted(call=call):
                     if tally_or_none := self._land(run, call):
                         tally_or_none.completed += 1
@@ -67,14 +59,27 @@ class Ledger:
                 case _:
                     pass
 
+    def _launch(self, run: str, call: str, name: str) -> None:
+        self._land(run, call)
+        self._flying.setdefault(run, {})[call] = name
+        tally = self.of(name)
+        tally.running += 1
+        tally.started += 1
+        self.running += 1
+
     def _land(self, run: str, call: str) -> Tally | None:
-        name = self._flying.pop((run, call), None)
+        flying = self._flying.get(run, {})
+        name = flying.pop(call, None)
         if name is None:
             return None
+        if not flying:
+            del self._flying[run]
         tally = self.of(name)
         tally.running -= 1
+        self.running -= 1
         return tally
 
     def _leave(self, run: str, states: set[str] | None) -> None:
-        for key in [k for k in self._flying if k[0] == run and (states is None or k[1].rpartition("#")[0] in states)]:
-            self._land(*key)
+        for call in list(self._flying.get(run, ())):
+            if states is None or call.rpartition("#")[0] in states:
+                self._land(run, call)

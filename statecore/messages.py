@@ -20,7 +20,8 @@ F_co = TypeVar("F_co", bound=Failure, covariant=True, default=Failure)
 class Trigger(Generic[T_co]):
     """The outcome `value` of `call` (its id; None where the run has one open call only, or for a signal).
 
-    `attempt`: which attempt of the call it answers; 0 means the one that is open. `by` and `why` are set where a person said so.
+    `attempt`: which attempt of the call it answers; 0 means the one that is open. `rank`: which of the state's specialists made it
+    (they count their attempts each for itself); None means the one whose turn it is. `by` and `why` are set where a person said so.
     `detail` is kept in the log and never reaches the chart (a traceback).
     """
 
@@ -31,6 +32,7 @@ class Trigger(Generic[T_co]):
     by: str = ""
     why: str = ""
     detail: str = ""
+    rank: int | None = None
 
 
 class Completed(Trigger[T_co]):

@@ -25,6 +25,10 @@ class _Fork(Exception):  # noqa: N818 - control flow, not an error: this questio
         self.question = question
 
 
+class _Endless(Exception):  # noqa: N818 - caught in `step`
+    """One input fires the same transition twice: each `Done` is followed by the next, for ever."""
+
+
 class Trace:
     """A listener: what one step left, entered and took."""
 
@@ -32,6 +36,7 @@ class Trace:
         self.left: list[str] = []
         self.entered: list[str] = []
         self.taken: list[str] = []
+        self._fired: set[int] = set()
 
     def clear(self) -> None:
         self.__init__()  # type: ignore[misc]
@@ -45,13 +50,16 @@ class Trace:
     def before_transition(self, transition: Any) -> None:
         if name := getattr(transition, "arrow", None):
             self.taken.append(name)
+            if id(transition) in self._fired:
+                raise _Endless(" -> ".join(self.taken))
+            self._fired.add(id(transition))
 
 
 class Oracle:
     """One machine, set to a configuration and stepped once per question answered."""
 
     def __init__(self, chart: Chart, letters: dict[Letter, tuple[Arrow, ...]]) -> None:
-        self.letters = letters
+        self.letters, self._chart = letters, chart
         self._order = {path: n for n, path in enumerate(chart.nodes)}
         self._trace = Trace()
         self._machine: Any = machine(chart, letters, ends=False)(listeners=[self._trace])
@@ -82,6 +90,8 @@ class Oracle:
             m.send(event_id(letter))
         except m.TransitionNotAllowed:
             return None
+        except _Endless as endless:
+            self._chart.wrong(f"{letter} sets off {endless} without end, each on the Done of the last: let one of them lead to a state that is not final")
         return self._read()
 
     def _read(self) -> Move:

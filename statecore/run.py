@@ -5,6 +5,7 @@ for `values`, all recorded values in order; those share one list, so a step cost
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, overload
 
 import attrs
@@ -145,43 +146,60 @@ def evolve(run: Run, event: Event, at: float) -> Run:
 
 def fold(run: Run, events: Iterable[Event], at: float) -> Run:
     """The run after the events of one turn."""
-    draft = _Draft(run)
-    draft.apply(events, at)
+    draft = Draft(run, at)
+    for event in events:
+        draft.apply(event)
     return draft.run()
 
 
 def replay(run: str, turns: Iterable[tuple[float, Sequence[Event]]]) -> Run:
     """The run that turns (their times and events) lead to, in one pass."""
-    draft = _Draft(Run(id=run))
-    for at, events in turns:
-        draft.apply(events, at)
+    draft = Draft(Run(id=run), 0.0)
+    for draft.at, events in turns:
+        for event in events:
+            draft.apply(event)
     return draft.run()
 
 
-class _Draft:
-    """A run being folded: the one place where its parts are mutable."""
+class Draft:
+    """A run being folded: the one place where its parts are mutable. It has the fields of a Run; what was recorded since it
+    was drafted is in `new` until `run` freezes it."""
 
+    __slots__ = (*(field.name for field in attrs.fields(Run)), "new")
+
+    id: str
     seq: int
     at: float
+    started: float
+    workflow: str
+    version: str
+    fingerprint: str
+    tenant: str
+    root: str
+    config: Config
     values: Trail
+    newest: dict[tuple[str, str], Value]
+    taken: dict[str, int]
+    entries: dict[str, int]
     calls: dict[str, Call]
+    outcome: str
+    why: str
+    new: list[Value]
 
-    def __init__(self, run: Run) -> None:
-        for name in _FIELDS:
-            setattr(self, name, getattr(run, name))
+    def __init__(self, run: Run, at: float) -> None:
+        for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
+            setattr(self, name, value)
         self.newest, self.taken, self.entries, self.calls = dict(run.newest), dict(run.taken), dict(run.entries), dict(run.calls)
-        self.new: list[Value] = []
+        self.new, self.at = [], at
 
     def run(self) -> Run:
+        """The run as it is now. The draft is used up: its parts belong to the run."""
         self.values = self.values.added(self.new)
-        self.new = []
-        return Run(*(getattr(self, name) for name in _FIELDS))
+        return Run(*_FIELDS_OF(self))
 
-    def apply(self, events: Iterable[Event], at: float) -> None:
-        self.at = at
-        for event in events:
-            self.seq += 1
-            _APPLY[type(event)](self, event)
+    def apply(self, event: Event) -> None:
+        self.seq += 1
+        _APPLY[type(event)](self, event)
 
     def value(self, by: str, payload: Payload, call: Call | None = None) -> None:
         id = len(self.values) + len(self.new)
@@ -190,16 +208,32 @@ class _Draft:
         self.newest[by, payload.contract] = value
 
     def value_at(self, id: int) -> Value:
-        return self.values[id] if id < len(self.values) else self.new[id - len(self.values)]
+        known = len(self.values)
+        return self.values[id] if id < known else self.new[id - known]
+
+    def recorded(self) -> Iterator[Value]:
+        """All values, in order."""
+        yield from self.values
+        yield from self.new
+
+    def opening(self, event: CallStarted | CallAsked, status: CallState) -> Call:
+        """The call as an event opens it, or opens it again: what the event leaves out stays as it was."""
+        before = self.calls.get(event.call)
+        reads = event.reads or (before.reads if before else ())
+        request = event.request or (before.request if before else self.value_at(reads[0]).payload)
+        again = before if before and before.rank == event.rank else None
+        faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
+        named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
+        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, untouched=untouched)
 
 
-def _run_started(draft: Any, event: RunStarted) -> None:
+def _run_started(draft: Draft, event: RunStarted) -> None:
     draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
     draft.tenant, draft.root, draft.started = event.tenant, event.root or draft.id, draft.at
     draft.value(START, event.input)
 
 
-def _moved(draft: Any, event: Moved) -> None:
+def _moved(draft: Draft, event: Moved) -> None:
     if event.instead is not None:
         draft.value(event.of, event.instead)
     draft.config = Config(event.states, event.history)
@@ -212,68 +246,58 @@ def _moved(draft: Any, event: Moved) -> None:
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
 
 
-def _opened(draft: Any, event: CallStarted | CallAsked, status: CallState) -> None:
-    before: Call | None = draft.calls.get(event.call)
-    reads = event.reads or (before.reads if before else ())
-    request = event.request or (before.request if before else draft.value_at(reads[0]).payload)
-    cuts = event.cuts if isinstance(event, CallStarted) else 0
-    faults = before.faults if before and before.rank == event.rank else ()
-    draft.calls[event.call] = Call(
-        draft.id, event.call, event.specialist, event.attempt, event.rank, event.effect, request, reads, status, draft.at, None, cuts, faults
-    )
+def _call_started(draft: Draft, event: CallStarted) -> None:
+    draft.calls[event.call] = draft.opening(event, CallState.STARTED)
 
 
-def _call_started(draft: Any, event: CallStarted) -> None:
-    _opened(draft, event, CallState.STARTED)
+def _call_asked(draft: Draft, event: CallAsked) -> None:
+    draft.calls[event.call] = draft.opening(event, CallState.DEFERRED)
 
 
-def _call_asked(draft: Any, event: CallAsked) -> None:
-    _opened(draft, event, CallState.DEFERRED)
-
-
-def _changed(draft: Any, call: str, **changes: Any) -> None:
+def _changed(draft: Draft, call: str, **changes: Any) -> None:
     draft.calls[call] = attrs.evolve(draft.calls[call], **changes)
 
 
-def _call_deferred(draft: Any, event: CallDeferred) -> None:
+def _call_deferred(draft: Draft, event: CallDeferred) -> None:
     _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why)
 
 
-def _call_refused(draft: Any, event: CallRefused) -> None:
+def _call_refused(draft: Draft, event: CallRefused) -> None:
     if not event.next:
         draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
 
 
-def _call_completed(draft: Any, event: CallCompleted) -> None:
+def _call_completed(draft: Draft, event: CallCompleted) -> None:
     draft.value(_state(event.call), event.value, draft.calls.pop(event.call, None))
 
 
-def _call_failed(draft: Any, event: CallFailed) -> None:
+def _call_failed(draft: Draft, event: CallFailed) -> None:
     if event.again is None and not event.next:
         draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
     elif event.again is not None:
         faults = tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
-        _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults)
+        untouched = draft.calls[event.call].untouched and event.untouched
+        _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults, untouched=untouched)
 
 
-def _call_unknown(draft: Any, event: CallUnknown) -> None:
+def _call_unknown(draft: Draft, event: CallUnknown) -> None:
     _changed(draft, event.call, status=CallState.UNKNOWN, wake=None, why=event.why)
 
 
-def _signal_taken(draft: Any, event: SignalTaken) -> None:
+def _signal_taken(draft: Draft, event: SignalTaken) -> None:
     draft.value(SIGNAL, event.value)
 
 
-def _cancelled(draft: Any, event: Cancelled) -> None:
+def _cancelled(draft: Draft, event: Cancelled) -> None:
     draft.why = f"cancelled by {event.by}: {event.why}" if event.by or event.why else "cancelled"
 
 
-def _finished(draft: Any, event: Finished) -> None:
+def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
     draft.calls = {}
 
 
-def _noted(draft: Any, event: CallLate | SignalRefused) -> None:
+def _noted(draft: Draft, event: CallLate | SignalRefused) -> None:
     """Recorded, and nothing fires."""
 
 
@@ -282,6 +306,7 @@ def _state(call: str) -> str:
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
+_FIELDS_OF = attrgetter(*_FIELDS)
 _APPLY: dict[type, Callable[[Any, Any], None]] = {
     RunStarted: _run_started,
     Moved: _moved,

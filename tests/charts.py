@@ -1,7 +1,7 @@
 """Workflows that a table must get right: regions, nesting, both kinds of history, Done, signals, bounds, ancestry of failures."""
 
 import attrs
-from support import (
+from tests.support import (
     Draft,
     Receipt,
     Review,

@@ -78,7 +78,7 @@ class _Bodies:
     def body(self, name: str, depth: int) -> Body:
         """States and compounds, the first of them initial, a final state, and transitions between all that is inside."""
         body: Body = {}
-        for n in range(self.random.randint(1, 3 if depth else 4)):
+        for n in range(self.random.randint(1, 2 if name != "s" else 4 - depth)):
             body[f"{name}{n}"] = self.place(f"{name}{n}_", depth, initial=n == 0)
         if self.random.random() < 0.8:
             body[f"{name}_end"] = State(final=True)
@@ -87,35 +87,36 @@ class _Bodies:
         return body | self.transitions(name, body)
 
     def place(self, name: str, depth: int, initial: bool) -> Any:
-        kind = self.random.choice(("state", "compound", "parallel")) if depth else "state"
+        kind = self.random.choice(("state", "state", "compound", "parallel")) if depth else "state"
         if kind == "compound":
-            return self.compound(name, depth - 1, initial)
+            return _class(name, Compound, self.body(name, depth - 1), initial)
         if kind == "parallel":
-            regions = {f"{name}r{n}": self.compound(f"{name}r{n}_", depth - 1, False) for n in range(2)}
-            return types.new_class(name, (Parallel,), {"initial": initial}, lambda namespace: namespace.update(regions))
+            bodies = {f"{name}r{n}": self.body(f"{name}r{n}_", depth - 1) for n in range(2)}
+            regions = {region: _class(region, Compound, body, False) for region, body in bodies.items()}
+            return _class(name, Parallel, regions, initial)
         return State(self.random.choice(WORKERS), initial=initial)
-
-    def compound(self, name: str, depth: int, initial: bool) -> Any:
-        body = self.body(name, depth)
-        return types.new_class(name, (Compound,), {"initial": initial}, lambda namespace: namespace.update(body))
 
     def transitions(self, name: str, body: Body) -> Body:
         inside = list(_inside(body))
         sources = [place for place in inside if is_compound(place) or not (place.final or isinstance(place, History))]
         made: Body = {}
         for n in range(self.random.randint(1, 2 * len(sources) + 1)):
-            source = self.random.choice(sources)
+            source, target = self.random.choice(sources), self.random.choice(inside)
             on = self.random.choice(_triggers(source))
-            bare = any_state if on in (*FAILURES, Signal[Poke]) and self.random.random() < 0.2 else source
-            target = self.random.choice(inside)
-            if bare is any_state and not any(value is not target and value in sources for value in body.values()):
-                continue
-            if bare is any_state and any(is_compound(v) and target in _inside(vars(v)) for v in body.values()):
-                continue
-            made[f"t{n}_{name}"] = bare.to(
-                target, on=on, cond=self.random.choice(CONDITIONS) if on is not Done else None, at_most=self.random.choice(BOUNDS)
-            )
+            cond = self.random.choice(CONDITIONS) if on is not Done else None
+            everywhere = on is Signal[Poke] and self.random.random() < 0.5 and _has_others(body, target)
+            made[f"t{n}_{name}"] = (any_state if everywhere else source).to(target, on=on, cond=cond, at_most=self.random.choice(BOUNDS))
         return made
+
+
+def _class(name: str, base: Any, body: Body, initial: bool) -> Any:
+    return types.new_class(name, (base,), {"initial": initial}, lambda namespace: namespace.update(body))
+
+
+def _has_others(body: Body, target: Any) -> bool:
+    """Whether `any_state` means anything besides the target and what is around it."""
+    around = [place for place in body.values() if place is target or (is_compound(place) and target in _inside(vars(place)))]
+    return any(is_compound(place) or not (place.final or isinstance(place, History)) for place in body.values() if place not in around)
 
 
 def _inside(body: Any) -> Any:

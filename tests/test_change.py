@@ -260,11 +260,14 @@ def test_binary_files_are_named_and_not_read(repo: Repo) -> None:
 
 
 def test_attributes_in_the_tree_hide_nothing(repo: Repo) -> None:
-    """A `.gitattributes` that calls Python binary, in the tree, the worktree and the index, keeps no secret from the
+    """A `.gitattributes` that calls Python binary, in the tree, the worktree (also one that the
+    configuration names, as in a submodule) and the index, keeps no secret from the
     review."""
     repo.commit({".gitattributes": "*.py binary\n", "a.py": "a = 1\n"})
     repo.commit({"a.py": f'a = "{AWS}"\n'})
     repo.git("reset", "--hard", "--quiet")
+    assert review(repo).review.worst == "CRITICAL"
+    repo.git("config", "core.worktree", str(repo.path))
     assert review(repo).review.worst == "CRITICAL"
 
 
@@ -423,6 +426,24 @@ def test_only_what_the_change_brought_is_a_finding(repo: Repo) -> None:
     assert reviewed.lint.tool.startswith("ruff ")
 
 
+def test_of_equal_faults_the_one_on_a_touched_line_is_new(repo: Repo) -> None:
+    """Where a fault comes once more, the finding points to the line that the change touched."""
+    repo.commit({"a.py": "\n\nprint(x)\n"})
+    repo.commit({"a.py": "print(x)\n\n\nprint(x)\n"})
+    assert [finding.line for finding in review(repo).lint.findings] == [1]
+
+
+def test_no_configuration_of_ruff_has_a_say(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a file above the temporary directory nor the user's own changes what a review finds."""
+    repo.commit({"a.py": "import os\n"})
+    for place in (tmp_path / "ruff.toml", tmp_path / "config/ruff/ruff.toml"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text('lint.ignore = ["F401"]\n')
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert [finding.kind for finding in review(repo).lint.findings] == ["F401"]
+
+
 def test_files_are_linted_as_of_the_revision(repo: Repo) -> None:
     """Neither the worktree nor a later commit nor the repository's configuration has a say."""
     repo.commit(
@@ -468,9 +489,14 @@ def test_a_missing_ruff_is_unavailable(repo: Repo, monkeypatch: pytest.MonkeyPat
 def test_a_hostile_path_is_written_nowhere(repo: Repo, tmp_path: Path) -> None:
     """Files are laid out for ruff under names of ours, so that no path of the tree leads out of the directory."""
     repo.commit(
-        {"deep/" * 40 + "n" * 250 + ".py": "import os\n", "ruff/__main__.py": "import sys\n", "ruff.py": "import re\n"}
+        {
+            "deep/" * 40 + "n" * 250 + ".py": "import os\n",
+            "ruff/__main__.py": "import sys\n",
+            "ruff.py": "import re\n",
+            b"\xff" * 250 + b".py": "import re\n",
+        }
     )
-    assert len(review(repo).of("F401")) == 3
+    assert len(review(repo).of("F401")) == 4
 
 
 # Risk
@@ -525,7 +551,7 @@ def test_source_that_breaks_a_parser_breaks_nothing_else(repo: Repo) -> None:
     repo.commit(
         {
             "deep.py": "x = " + "(" * 5_000 + ")" * 5_000 + "\n",
-            "minus.py": "x = " + "-" * 200_000 + "1\n",
+            "a_minus.py": "x = " + "-" * 200_000 + "1\n",
             "fine.py": "def f(): pass\n",
         }
     )

@@ -22,8 +22,8 @@ BLOBS_LIMIT = 32 * 2**20
 """Bytes of all files of a change together."""
 
 _OPTIONS = (
-    *("--no-pager", "--no-replace-objects", "--literal-pathspecs", "--bare"),
-    *("-c", "core.bare=true", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"),
+    *("--no-pager", "--no-replace-objects", "--literal-pathspecs"),
+    *("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"),
     *("-c", f"core.attributesFile={os.devnull}", "-c", "protocol.allow=never", "-c", "log.showSignature=false"),
 )
 _KEPT = ("GIT_CONFIG", "GIT_EXEC_PATH")
@@ -70,7 +70,15 @@ class Repository:
 
     def git_up_to(self, limit: int, *arguments: str, given: bytes = b"") -> tuple[bytes, bool]:
         """The first bytes of what a command prints, and whether there would have been more. Raises GitFailed."""
-        command = ["git", "-C", self.git_dir, f"--git-dir={self.git_dir}", *_OPTIONS, *arguments]
+        command = [
+            "git",
+            "-C",
+            self.git_dir,
+            f"--git-dir={self.git_dir}",
+            f"--work-tree={self.git_dir}",
+            *_OPTIONS,
+            *arguments,
+        ]
         ran = run(command, given, limit=limit, environment=environment())
         if ran.code and not ran.cut:
             raise GitFailed(arguments[0], _complaint(ran))

@@ -102,7 +102,6 @@ def _ruff(directory: str, names: Sequence[str]) -> dict[str, list[dict[str, obje
         "--no-cache",
         "--exit-zero",
         "--output-format=json",
-        "--target-version=py314",
         f"--select={RULES}",
     ]
     ran = run([sys.executable, "-P", "-m", "ruff", *options, "--", *names], directory=directory)
