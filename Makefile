@@ -25,7 +25,9 @@ docs: $(READY)
 	$(BIN)/zensical build --clean --strict
 
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+	@for file in tests/benchmarks/*_bench.py; do \
+	  echo "== $$(basename $$file .py)"; $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; \
+	done
 
 # Needs uv, which nothing else does.
 lock:

@@ -5,7 +5,7 @@ Paths name places: `reading`, `both/left/reading`. What needs the compiled table
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any, NoReturn, get_type_hints
 
@@ -100,6 +100,17 @@ class Chart:
     def working(self) -> tuple[Node, ...]:
         """The states that have something to do."""
         return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
+
+    def legal(self, states: Collection[str]) -> bool:
+        """Whether these places can be active together: with every one what is around it, in a compound one, in a parallel all."""
+
+        def inside(path: str | None) -> bool:
+            children = [node for node in self.children(path) if not node.kind.startswith("history")]
+            active = [node for node in children if node.path in states]
+            expected = len(children) if path is not None and self.nodes[path].kind == "parallel" else 1
+            return not children or (len(active) == expected and all(inside(node.path) for node in active))
+
+        return inside(None) and all(self.nodes[path].parent in (None, *states) for path in states)
 
     @cached_property
     def flat(self) -> bool:
@@ -209,6 +220,9 @@ class _Scan:
         for source in sources:
             if self.nodes[source].final:
                 self.wrong(f"transition `{path}` leaves `{source}`, which is final: nothing leaves a final state; drop it or make `{source}` not final")
+            around = self.nodes[target].parent if self.nodes[target].kind.startswith("history") else None
+            if around is not None and source.startswith(f"{around}/"):
+                self.wrong(f"transition `{path}` leads from `{source}` to a history of `{around}`, which it does not leave: name the state that it leads to")
             made.append(Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says))
         return made
 

@@ -225,7 +225,10 @@ def _say(error: BaseException, expected: type | None) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:
+        text = "(that cannot be printed)"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

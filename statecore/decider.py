@@ -17,10 +17,11 @@ over, a crash that cut a call) is answered by one turn: a list of events, append
 """
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
+from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.contract import Contract
 from statecore.declare import State
@@ -55,11 +56,11 @@ from statecore.failures import (
     Refused,
     Rejected,
     TimedOut,
+    printable,
     told,
 )
-from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side, Verdict, judged
+from statecore.guard import Defer, Pass, Question, Refuse
 from statecore.handover import Param, Recorded
-from statecore.ledger import Ledger
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
@@ -75,33 +76,6 @@ MAX_CUTS = 5
 
 Asked = tuple[tuple[str, bool], ...]
 """Questions and the answers they got, in the order asked."""
-
-
-class Admission(Protocol):
-    """What a turn asks of the guards. `ask` gives the name of the guard that decided, and its verdict."""
-
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]: ...
-
-    def note(self, run: str, event: Event) -> None:
-        """An event of this turn, so that the next question of the same turn already counts it."""
-        ...
-
-
-@attrs.frozen
-class Guarded:
-    """The guards of an engine before those of the state, over one ledger."""
-
-    ledger: Ledger = attrs.field(factory=Ledger)
-    guards: tuple[Guard[Any], ...] = ()
-
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
-        for guard in (*self.guards, *own):
-            if guard.side == side and not isinstance(verdict := judged(guard, question, self.ledger), Pass):
-                return guard.name, verdict
-        return "", Pass()
-
-    def note(self, run: str, event: Event) -> None:
-        self.ledger.fold(run, (event,))
 
 
 def decide(machine: Machine, run: Run, input: Input, admission: Admission | None = None) -> tuple[Event, ...]:
@@ -264,7 +238,7 @@ class _Turn:
         """The failure itself where it is one that the call may end in; Crashed for any other."""
         declared = (*self.specialist(call).may_fail(), *(f for guard in self.state(call).guards for f in guard.fails))
         if isinstance(failure, declared) or (settled and isinstance(failure, NotDone)):
-            if not (fault := self.unfit(call, failure)):
+            if isinstance(failure, OutcomeUnknown) or not (fault := self.unfit(call, failure)):
                 return failure
         else:
             fault = f"not declared in `fails` of {call.specialist}"
@@ -287,11 +261,11 @@ class _Turn:
             return f"a failure that breaks its own contract ({told(fault)})"
         letter = self.machine.table.letter(call.state, Failed, type(failure))
         answered = letter is not None and self.machine.table.rows.get((self.run.config, letter)) is not None
-        return "" if answered or isinstance(failure, OutcomeUnknown) else f"no failure that anything answers in `{self.run.config}`"
+        return "" if answered else f"no failure that anything answers in `{self.run.config}`"
 
     def failed(self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None) -> None:
         if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
-            self.unknown(call, failure.why or told(failure))
+            self.unknown(call, printable(failure.why) or told(failure))
             return
         state, settled = self.state(call), bool(input.by)
         untouched = failure.nothing_happened

@@ -15,12 +15,13 @@ import attrs
 
 from statecore.call import Call
 from statecore.failpoint import Point, failpoint
-from statecore.failures import Crashed, Failure, TimedOut
+from statecore.failures import Crashed, Failure, TimedOut, printable, told
 from statecore.messages import Completed, Failed
 from statecore.specialist import Specialist
 
 Outcome = Completed[Any] | Failed[Failure]
-Late = Callable[[Outcome], None]
+Late = Callable[[str, Outcome], None]
+"""Told the run and the outcome of work that went on after its time."""
 
 TRACEBACK_LIMIT = 16_384
 """Characters of a traceback that are kept: its end, where the fault is."""
@@ -33,27 +34,37 @@ class Dispatcher:
         self.home = home
         self._working: set[asyncio.Task[Any]] = set()
 
+    def watch(self, flight: asyncio.Task[Any]) -> None:
+        """From now on, and until its work is over, `flight` can be stopped."""
+        self._working.add(flight)
+        flight.add_done_callback(self._working.discard)
+
     async def run(self, specialist: Specialist[Any, Any], request: Any, call: Call, timeout: float, late: Late) -> Outcome | None:
-        """The outcome of one attempt; None where it was stopped from outside. `timeout` in seconds."""
+        """The outcome of one attempt; None where it was stopped from outside. `timeout` in seconds.
+
+        Async work is only as stoppable as it lets itself be: one that swallows its cancellation is waited for.
+        """
         task = asyncio.current_task()
         assert task is not None
-        self._working.add(task)
-        told = (request, attrs.evolve(call, home=self.home)) if specialist.told_call else (request,)
+        args = (request, attrs.evolve(call, home=self.home)) if specialist.told_call else (request,)
         scope = asyncio.timeout(timeout)
         try:
             async with scope:
                 failpoint(Point.BEFORE_CALL)
-                value = await (specialist.fn(*told) if specialist.is_async else _in_thread(specialist, told, call, late))
+                if specialist.is_async:
+                    outcome: Outcome = completed(await specialist.fn(*args), call)
+                else:
+                    outcome = await _in_thread(specialist, args, call, late)
                 failpoint(Point.AFTER_CALL)
-            return Completed(value, call.id, call.attempt)
-        except asyncio.CancelledError:
-            return None
+            return outcome
+        except asyncio.CancelledError as error:
+            return None if task.cancelling() else failed(error, call, specialist)
         except TimeoutError as error:
             if scope.expired():
-                return Failed(TimedOut(f"no outcome after {timeout:g} s", timeout), call.id, call.attempt)
-            return failed(error, call)
-        except Exception as error:
-            return failed(error, call)
+                return Failed(TimedOut(f"no outcome after {timeout:g} s", timeout), call.id, call.attempt, rank=call.rank)
+            return failed(error, call, specialist)
+        except (Exception, SystemExit) as error:
+            return failed(error, call, specialist)
         finally:
             self._working.discard(task)
 
@@ -67,40 +78,36 @@ class Dispatcher:
             flight.cancel()
 
 
-def failed(error: Exception, call: Call) -> Failed[Failure]:
-    """What a specialist raised, as a value. Whether a Failure was declared is for the decider to judge."""
-    if isinstance(error, Failure):
-        return Failed(error, call.id, call.attempt)
-    trace = printable("".join(traceback.format_exception(error)))
-    return Failed(Crashed(type(error).__name__, printable(str(error))[:2000]), call.id, call.attempt, detail=trace[-TRACEBACK_LIMIT:])
+def completed(value: Any, call: Call) -> Completed[Any]:
+    return Completed(value, call.id, call.attempt, rank=call.rank)
 
 
-def printable(text: str) -> str:
-    """Text that every log can hold: lone surrogates and NUL are spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any]) -> Failed[Failure]:
+    """What a specialist raised, as a value. Whether it may end so is for the decider to judge."""
+    detail = ""
+    if not isinstance(error, specialist.may_fail()):
+        detail = printable("".join(traceback.format_exception(error)))[-TRACEBACK_LIMIT:]
+    failure = error if isinstance(error, Failure) else Crashed(type(error).__name__, told(error))
+    return Failed(failure, call.id, call.attempt, detail=detail, rank=call.rank)
 
 
-def _in_thread(specialist: Specialist[Any, Any], told: tuple[Any, ...], call: Call, late: Late) -> asyncio.Future[Any]:
+def _in_thread(specialist: Specialist[Any, Any], args: tuple[Any, ...], call: Call, late: Late) -> asyncio.Future[Outcome]:
     loop = asyncio.get_running_loop()
-    promised: asyncio.Future[Any] = loop.create_future()
+    promised: asyncio.Future[Outcome] = loop.create_future()
 
-    def deliver(value: Any, error: Exception | None) -> None:
+    def deliver(outcome: Outcome) -> None:
         if promised.cancelled():
-            late(failed(error, call) if error else Completed(value, call.id, call.attempt))
-        elif error is not None:
-            promised.set_exception(error)
+            late(call.run, outcome)
         else:
-            promised.set_result(value)
+            promised.set_result(outcome)
 
     def work() -> None:
-        value: Any = None
-        error: Exception | None = None
         try:
-            value = specialist.fn(*told)
-        except Exception as raised:
-            error = raised
+            outcome: Outcome = completed(specialist.fn(*args), call)
+        except BaseException as error:  # SystemExit too: it would end this thread only, and nobody would hear of it
+            outcome = failed(error, call, specialist)
         try:
-            loop.call_soon_threadsafe(deliver, value, error)
+            loop.call_soon_threadsafe(deliver, outcome)
         except RuntimeError:
             return  # the loop is closed: the next resume finds the call cut
 

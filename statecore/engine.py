@@ -10,22 +10,24 @@ by opening it again.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import attrs
 
+from statecore.admission import Guarded
 from statecore.call import Call, CallState
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract
-from statecore.decider import Guarded, step
+from statecore.decider import step
 from statecore.dispatch import Dispatcher
 from statecore.errors import (
     BadInput,
     Conflict,
     LogError,
-    LogFailed,
     NotPossible,
     StatecoreError,
     UnknownCall,
@@ -34,8 +36,8 @@ from statecore.errors import (
 )
 from statecore.events import CallCompleted, CallFailed, CallUnknown, Cancelled, Event, Moved
 from statecore.failpoint import Point, failpoint
-from statecore.failures import Failure, NotDone
-from statecore.guard import Guard
+from statecore.failures import Failure, NotDone, Rejected, told
+from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
@@ -64,14 +66,25 @@ def fresh_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
+class _Closing(Guarded):
+    """Of an engine that closes: outcomes are taken still, but no call starts any more."""
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+        return ("closing", Defer("the engine is closing")) if side == "before" else super().ask(side, own, question)
+
+
 @attrs.define(eq=False)
 class _Held:
-    """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about, calls may start. `flights`: dispatched calls, each with its attempt."""
+    """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about, calls may
+    start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched calls, each with its
+    attempt.
+    """
 
     run: Run
     machine: Machine | None
     parked: str = ""
     ready: bool = True
+    users: int = 0
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[str, asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -102,8 +115,11 @@ class Engine:
         self._admission = Guarded(self.ledger, tuple(guards))
         self._dispatcher = Dispatcher(str(log.home or ""))
         self._held: dict[str, _Held] = {}
+        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deferred: dict[str, _Held] = {}
+        self._asking = False
         self._broken: StatecoreError | None = None
         self._closing = False
 
@@ -122,8 +138,7 @@ class Engine:
         """
         machine = self.registry.add(workflow)
         id = run or self.ids()
-        held = _Held(Run(id=id), machine)
-        await self._shielded(self._begin(held, Start(id, value, self.clock.now(), tenant)))
+        await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant)))
         return id
 
     async def run(self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "") -> Run:
@@ -138,6 +153,8 @@ class Engine:
         held = self._held.get(run)
         if held is None:
             return await self.state(run)
+        if self._broken is not None:
+            raise self._broken
         if not self._at_rest(held):
             done = asyncio.get_running_loop().create_future()
             held.waiters.append(done)
@@ -160,22 +177,16 @@ class Engine:
         A run that cannot be taken up here (its workflow is not loaded, a turn cannot be read) is parked with the reason and stops no other.
         """
         names = [run] if run else [info.name for info in await self.log.streams(labels=OPEN)]
-        taken = [name for name in names if name not in self._held]
-        for name in taken:
-            await self._take_up(name)
+        for name in names:
+            held = self._held.get(name)
+            if held is not None and held.machine is None and self._at_rest(held):
+                del self._held[name]
+            await self._shielded(self._resume_one(name))
         return names
 
-    async def _take_up(self, name: str) -> _Held:
-        """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is dispatched."""
-        held = self._held[name] = await self._load(name)
-        held.ready = False
-        for call in list(held.run.calls.values()) if held.machine else ():
-            failpoint(Point.DURING_RESUME)
-            if call.status is CallState.STARTED:
-                await self._take(held, Interrupted(call.id, self.clock.now()))
-        held.ready = True
-        self._act(held)
-        return held
+    async def _resume_one(self, run: str) -> None:
+        async with self._holding(run):
+            pass
 
     async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str) -> Run:
         """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
@@ -184,21 +195,20 @@ class Engine:
         """
         if not by:
             raise BadInput("expected the name of who settles the call, found none: say `by`")
-        held = await self._hold(run)
-        found = self._parked_call(held, call)
-        if isinstance(outcome, Failure):
-            settled: Input = Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-        else:
-            specialist = self._specialist(held, found)
-            (specialist.gives_named(type(outcome).__name__) or specialist.gives[0]).pack(outcome)
-            settled = Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-        await self._shielded(self._take(held, settled))
-        return held.run
+
+        def settlement(held: _Held) -> Input:
+            found = self._parked_call(held, call)
+            if isinstance(outcome, Failure):
+                return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
+            self._door(held, found, type(outcome).__name__).pack(outcome)
+            return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
+
+        return (await self._shielded(self._told(run, settlement)))[1]
 
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
         """The contracts that a parked call may be settled with. Raises as `answer` does."""
-        held = await self._hold(run)
-        return self._specialist(held, self._parked_call(held, call)).gives
+        async with self._holding(run) as held:
+            return self._specialist(held, self._parked_call(held, call)).gives
 
     async def drain(self) -> None:
         """Wait until every run that this engine holds is at rest."""
@@ -207,41 +217,56 @@ class Engine:
 
     async def signal(self, run: str, value: Any, *, by: str = "") -> tuple[Event, ...]:
         """Tell a run something that answers no call; the events that it led to. Raises UnknownRun, BadInput."""
-        held = await self._hold(run)
-        return await self._shielded(self._take(held, Signal(value, at=self.clock.now(), by=by)))
+        return (await self._shielded(self._told(run, lambda _: Signal(value, at=self.clock.now(), by=by))))[0]
 
     async def cancel(self, run: str, *, by: str, why: str) -> Run:
         """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is finished."""
-        held = await self._hold(run)
-        await self._shielded(self._take(held, Cancel(self.clock.now(), by, why)))
-        return held.run
+        return (await self._shielded(self._told(run, lambda _: Cancel(self.clock.now(), by, why))))[1]
 
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
 
-        A call that is stopped leaves its CallStarted in the log: the next `resume` treats it as cut by a crash.
+        A call that is stopped leaves its CallStarted in the log: the next `resume` treats it as cut by a crash. One that became due
+        meanwhile is deferred to that `resume`, so that it is not taken for one that was dispatched.
         """
         self._closing = True
+        self._admission = _Closing(self.ledger, self._admission.guards)
         for held in self._held.values():
-            for timer in held.timers.values():
-                timer.cancel()
-        flights = [task for held in self._held.values() for task in held.flights.values()]
-        if flights and self._broken is None:
-            await asyncio.wait(flights, timeout=GRACE)
-        self._dispatcher.stop()
-        for task in (*flights, *self._tasks):
-            task.cancel()
-        await asyncio.gather(*flights, *self._tasks, return_exceptions=True)
-        for held in self._held.values():
-            self._tell(held)
-        await self.log.close()
+            self._stop_timers(held)
+        try:
+            if self._tasks and self._broken is None:
+                await asyncio.wait(self._tasks, timeout=GRACE)
+        finally:
+            self._dispatcher.stop()
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=GRACE)
+            for held in self._held.values():
+                self._tell(held)
+            await self.log.close()
 
     # -- turns
 
-    async def _begin(self, held: _Held, input: Start) -> None:
-        await self._take(held, input)
-        self._held[held.run.id] = held
+    async def _begin(self, machine: Machine, input: Start) -> None:
+        held = _Held(Run(id=input.run), machine, users=1)
+        if (there := self._held.get(input.run)) or input.run in self._starting:
+            raise Conflict(input.run, 0, there.run.seq if there else 1)
+        self._starting.add(input.run)
+        try:
+            await self._take(held, input)
+        finally:
+            self._starting.discard(input.run)
+        self._held[input.run] = held
         self._act(held)
+        self._release(held)
+
+    async def _told(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
+        """Take what the world outside says to a run; the events that it led to, and the run as it is then."""
+        async with self._holding(run) as held:
+            if held.machine is None:
+                raise UnknownWorkflow(held.parked)
+            return await self._take(held, said(held)), held.run
 
     async def _take(self, held: _Held, input: Input) -> tuple[Event, ...]:
         """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run."""
@@ -257,19 +282,20 @@ class Engine:
             await self._append(Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition))
             failpoint(Point.AFTER_APPEND)
             held.run = after
-        if held.run.id in self._held:
+        if self._held.get(held.run.id) is held:
             self._act(held)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
-        if self._deferred and any(isinstance(event, LANDINGS) for event in events):
-            asyncio.get_running_loop().call_soon(self._ask_again)
+        if any(isinstance(event, LANDINGS) for event in events):
+            self._ask_again_soon()
         return events
 
     async def _append(self, append: Append) -> None:
         try:
             await self.log.append(Batch((append,)))
-        except Conflict:
+        except (Conflict, BadInput):
+            self.ledger.forget(append.stream, append.events)
             raise
         except LogError as error:
             self._fail(error)
@@ -277,7 +303,8 @@ class Engine:
 
     def _act(self, held: _Held) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
-        if self._closing or self._broken is not None or not held.ready:
+        machine = held.machine
+        if self._closing or self._broken is not None or machine is None or not held.ready:
             return
         wanted = {_flight(call): call for call in held.run.calls.values() if call.status is CallState.STARTED}
         for key in [key for key in held.flights if key not in wanted]:
@@ -285,60 +312,73 @@ class Engine:
             if flight is not asyncio.current_task():
                 self._dispatcher.stop_one(flight)
         for key, call in wanted.items():
-            if key not in held.flights and held.machine is not None:
-                held.flights[key] = asyncio.create_task(self._fly(held, key, call))
+            if key not in held.flights:
+                flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
+                self._dispatcher.watch(flight)
         self._set_timers(held)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
         else:
             self._deferred.pop(held.run.id, None)
-        self._settle(held)
+
+    def _ask_again_soon(self) -> None:
+        if self._deferred and not self._asking:
+            self._asking = True
+            asyncio.get_running_loop().call_soon(self._ask_again)
 
     def _ask_again(self) -> None:
         """A call ended: those that a guard holds until something moves are asked for once more."""
+        self._asking = False
         for held in list(self._deferred.values()):
             for call in held.run.calls.values():
                 if call.status is CallState.DEFERRED and call.wake is None:
-                    self._elapsed(held, call.id)
+                    self._elapsed(held, call)
 
     def _set_timers(self, held: _Held) -> None:
+        self._stop_timers(held)
+        loop, now = asyncio.get_running_loop(), max(self.clock.now(), held.run.at)  # no wait is longer than it was meant to be
+        for call in held.run.calls.values():
+            if call.wake is not None:
+                held.timers[call.id] = loop.call_later(max(0.0, call.wake - now), self._elapsed, held, call)
+
+    def _stop_timers(self, held: _Held) -> None:
         for timer in held.timers.values():
             timer.cancel()
         held.timers.clear()
-        loop = asyncio.get_running_loop()
-        for call in held.run.calls.values():
-            if call.wake is not None:
-                delay = max(0.0, call.wake - self.clock.now())
-                held.timers[call.id] = loop.call_later(delay, self._elapsed, held, call.id)
 
-    def _elapsed(self, held: _Held, call: str) -> None:
-        held.timers.pop(call, None)
-        self._spawn(held, self._asked_again(held, call))
+    def _elapsed(self, held: _Held, call: Call) -> None:
+        """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once more."""
+        held.timers.pop(call.id, None)
+        if not self._closing:
+            self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
 
-    async def _asked_again(self, held: _Held, call: str) -> None:
-        await self._take(held, Elapsed(call, self.clock.now()))
-        self._settle(held)
-
-    async def _fly(self, held: _Held, key: tuple[str, int, int, int], call: Call) -> None:
+    async def _fly(self, held: _Held, machine: Machine, key: tuple[str, int, int, int], call: Call) -> None:
         """One attempt, from its dispatch to its turn. Only the work itself can be stopped; the turn is taken whole."""
-        assert held.machine is not None
-        state = held.machine.chart.state(call.state)
-        specialist = state.specialists[call.rank]
-        request = held.machine.contracts[call.request.contract].unpack(call.request)
-        outcome = await self._dispatcher.run(specialist, request, call, state.timeout, self._late(held))
-        if outcome is not None:
-            await self._quietly(held, self._take(held, attrs.evolve(outcome, at=self.clock.now())))
-        held.flights.pop(key, None)
-        self._settle(held)
+        state = machine.chart.state(call.state)
+        try:
+            request = machine.contracts[call.request.contract].unpack(call.request)
+            outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
+            if outcome is not None:
+                await self._land(held, attrs.evolve(outcome, at=self.clock.now()))
+        finally:
+            held.flights.pop(key, None)
 
-    def _late(self, held: _Held) -> Callable[[Completed[Any] | Failed[Failure]], None]:
-        """What becomes of the outcome of work that could not be stopped."""
+    async def _land(self, held: _Held, outcome: Completed[Any] | Failed[Failure]) -> None:
+        """An output that is too large for the log is a rejected one."""
+        try:
+            await self._take(held, outcome)
+        except BadInput as fault:
+            rejected = Rejected("the log", (told(fault),))
+            await self._take(held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank))
 
-        def take(outcome: Completed[Any] | Failed[Failure]) -> None:
-            if not self._closing and self._broken is None:
-                self._spawn(held, self._take(held, attrs.evolve(outcome, at=self.clock.now())))
+    def _late(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
+        """What becomes of the outcome of work that could not be stopped: nothing, but it is recorded."""
+        if not self._closing and self._broken is None:
+            self._track(self._note(run, attrs.evolve(outcome, at=self.clock.now())))
 
-        return take
+    async def _note(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
+        with suppress(StatecoreError):
+            await self._told(run, lambda _: outcome)
 
     def _reconcile(self, held: _Held, call: str) -> None:
         found = held.run.calls.get(call)
@@ -346,28 +386,69 @@ class Engine:
             return
         specialist = self._specialist(held, found)
         if specialist.reconcile is not None and not self._closing:
-            self._spawn(held, self._ask_receiver(held, found, specialist.reconcile))
+            timeout = held.machine.chart.state(found.state).timeout
+            self._spawn(held, partial(self._ask_receiver, held, found, specialist.reconcile, timeout))
 
-    async def _ask_receiver(self, held: _Held, call: Call, reconcile: Callable[[Call], Any]) -> None:
-        """A receiver that cannot be asked, or does not know, leaves the call to a person."""
+    async def _ask_receiver(self, held: _Held, call: Call, reconcile: Callable[[Call], Awaitable[Any]], timeout: float) -> None:
+        """A receiver that cannot be asked, does not know, or gives what is no result, leaves the call to a person."""
         at, by, why = self.clock.now, "reconcile", "the receiver was asked by the call's key"
         try:
-            found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
+            async with asyncio.timeout(timeout):
+                found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
+            if found is None or held.machine is None:
+                return
+            self._door(held, call, type(found).__name__).pack(found)
+            settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
-            await self._take(held, Failed(failure, call.id, at=at(), by=by, why=why))
+            settled = Failed(failure, call.id, at=at(), by=by, why=why)
         except Exception:
             return
-        else:
-            if found is not None:
-                await self._take(held, Completed(found, call.id, at=at(), by=by, why=why))
+        await self._take(held, settled)
 
     # -- runs in memory
 
-    async def _hold(self, run: str) -> _Held:
-        held = self._held.get(run) or await self._take_up(run)
-        if held.machine is None:
-            raise UnknownWorkflow(held.parked)
-        return held
+    @asynccontextmanager
+    async def _holding(self, run: str) -> AsyncIterator[_Held]:
+        """A run in memory, taken up from its log where it was not, and kept there as long as somebody needs it.
+
+        Raises UnknownRun.
+        """
+        while (held := self._held.get(run)) is None or not held.ready:
+            if run not in self._taking_up:
+                task = self._taking_up[run] = self._track(self._take_up(run))
+                task.add_done_callback(lambda _: self._taking_up.pop(run))
+            await asyncio.shield(self._taking_up[run])
+        held.users += 1
+        try:
+            yield held
+        finally:
+            self._release(held)
+
+    def _release(self, held: _Held) -> None:
+        held.users -= 1
+        self._settle(held)
+
+    async def _take_up(self, name: str) -> None:
+        """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is dispatched."""
+        held = await self._load(name)
+        self._held[name], held.ready = held, False
+        try:
+            for call in list(held.run.calls.values()) if held.machine else ():
+                failpoint(Point.DURING_RESUME)
+                await self._take_up_call(held, call)
+        except Exception as error:
+            self._park(held, error)
+        held.ready = True
+        self._act(held)
+
+    async def _take_up_call(self, held: _Held, call: Call) -> None:
+        """A deferred call without a wake is asked for at once: what it waited for may have ended with the process."""
+        if call.status is CallState.STARTED:
+            await self._take(held, Interrupted(call.id, self.clock.now()))
+        elif call.status is CallState.DEFERRED and call.wake is None:
+            await self._take(held, Elapsed(call.id, self.clock.now()))
+        elif call.status is CallState.UNKNOWN:
+            self._reconcile(held, call.id)
 
     async def _load(self, name: str) -> _Held:
         try:
@@ -400,8 +481,13 @@ class Engine:
         assert held.machine is not None
         return held.machine.chart.state(call.state).specialists[call.rank]
 
+    def _door(self, held: _Held, call: Call, name: str) -> Contract[Any]:
+        """The contract that a settled result must fit, before it could count as an attempt that failed."""
+        specialist = self._specialist(held, call)
+        return specialist.gives_named(name) or specialist.gives[0]
+
     def _at_rest(self, held: _Held) -> bool:
-        busy = held.flights or held.timers or held.lock.locked() or not held.ready
+        busy = held.users or held.flights or held.timers or not held.ready
         return not busy and not (held.run.condition == "paused" and self._flying())
 
     def _flying(self) -> bool:
@@ -411,8 +497,8 @@ class Engine:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
         if self._at_rest(held):
             self._tell(held)
-            if held.run.outcome:
-                self._held.pop(held.run.id, None)
+            if held.run.outcome and self._held.get(held.run.id) is held:
+                del self._held[held.run.id]
 
     def _tell(self, held: _Held) -> None:
         for waiter in held.waiters:
@@ -430,24 +516,44 @@ class Engine:
 
     # -- tasks
 
-    def _spawn(self, held: _Held, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(self._quietly(held, work))
+    def _track(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        """A task that `close` waits for, and that lives until it is over."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _quietly(self, held: _Held, work: Awaitable[Any]) -> None:
+    def _spawn(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+        held.users += 1
+        task = self._track(self._quietly(held, work))
+        task.add_done_callback(lambda _: self._release(held))
+        return task
+
+    async def _quietly(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> None:
         """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this run and no other."""
         try:
-            await work
-        except LogFailed:
-            pass
+            await work()
         except Exception as error:
-            held.parked, held.machine = f"{type(error).__name__}: {error}", None
-            self._tell(held)
+            self._park(held, error)
 
-    async def _shielded(self, work: Awaitable[R]) -> R:
-        """A turn is taken whole even where the one who asked for it goes away."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+    def _park(self, held: _Held, error: Exception) -> None:
+        """Here and now nothing more can be done with a run; its log is as it was, and a later `resume` tries again."""
+        if error is self._broken or held.machine is None:
+            return
+        held.parked, held.machine = f"{type(error).__name__}: {error}", None
+        self._stop_timers(held)
+        self._deferred.pop(held.run.id, None)
+        self._ask_again_soon()
+
+    async def _shielded(self, work: Coroutine[Any, Any, R]) -> R:
+        """A turn is taken whole even where the one who asked for it goes away. Raises NotPossible where the engine is closed."""
+        if self._closing:
+            work.close()
+            raise NotPossible("the engine is closed: open one on the log again")
+        task = self._track(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and not asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise NotPossible("the engine was closed before this was done: look into the log") from None
+            raise

@@ -308,7 +308,8 @@ class _Body:
             box = plan.boxes[line.source]
             x, middle, half = box.x + box.width, box.y + box.height / 2, min(11.0, box.height / 3)
             plan.parts[line.key].append((0, [(x, middle - half), (x, middle + half)]))
-            plan.labels[line.key] = Box(x + LOOP, middle - line.height / 2, line.width, line.height)
+            if line.height:
+                plan.labels[line.key] = Box(x + LOOP, middle - line.height / 2, line.width, line.height)
         for link in self.links:
             points = [(x + dx, y + dy) for x, y in self.points(link)]
             plan.parts[link.line.key].append((link.part, points[::-1] if link.turned else points))

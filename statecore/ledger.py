@@ -59,6 +59,12 @@ class Ledger:
                 case _:
                     pass
 
+    def forget(self, run: str, events: Iterable[Event]) -> None:
+        """Take back a turn that the log refused: exact for the first turn of a run, of a later one only the calls it started."""
+        for event in events:
+            if isinstance(event, CallStarted) and (tally := self._land(run, event.call)):
+                tally.started -= 1
+
     def _launch(self, run: str, call: str, name: str) -> None:
         self._land(run, call)
         self._flying.setdefault(run, {})[call] = name

@@ -278,8 +278,8 @@ class SqliteLog:
 
     def _fail(self, jobs: list[Job], fault: BaseException) -> None:
         self._failed = (
-            f"{self.path} failed in a write ({type(fault).__name__}: {fault}); whether the last append was committed is "
-            "unknown: mend the cause, reopen the log and read"
+            f"{self.path} failed in a write ({type(fault).__name__}: {fault}); whether the last append was committed "
+            "is unknown: mend the cause, reopen the log and read"
         )
         jobs, self._queue = jobs + self._queue, []
         for job in jobs:

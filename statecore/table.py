@@ -184,6 +184,14 @@ def compile_table(chart: Chart) -> Table:
     return _compile_nested(chart, Oracle(chart, alphabet(chart)))
 
 
+def _legal(chart: Chart, config: Config, letter: Letter, move: Move) -> None:
+    if not chart.legal(move.config.states):
+        chart.wrong(
+            f"{letter} in `{config}` takes {' + '.join(move.transitions)} to `{move.config}`, in which something is active without what is around it "
+            "or beside it: lead the transition to the compound as a whole"
+        )
+
+
 def _readable(chart: Chart, configurations: int) -> None:
     if configurations > MAX_CONFIGURATIONS:
         chart.wrong(
@@ -212,9 +220,8 @@ def _compile_flat(chart: Chart) -> Table:
                 row: Row = None
                 for arrow in reversed([a for a in arrows if a.source == at]):
                     row = _asked(arrow, row)
-                    if arrow.target not in todo:
-                        todo.append(arrow.target)
                 rows[Config((at,)), letter] = row
+                todo += dict.fromkeys(move.config.states[0] for _, move in leaves(row) if move and move.config.states[0] not in todo)
     return Table(Move((), Config((first,)), (), (first,)), rows, tuple(letters))
 
 
@@ -238,6 +245,7 @@ def _compile_nested(chart: Chart, oracle: Any) -> Table:
             rows[config, letter] = row
             for _, move in leaves(row):
                 if move is not None and move.config not in seen:
+                    _legal(chart, config, letter, move)
                     seen.add(move.config)
                     todo.append(move.config)
         _readable(chart, len(todo))

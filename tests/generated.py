@@ -87,7 +87,8 @@ class _Bodies:
         return body | self.transitions(name, body)
 
     def place(self, name: str, depth: int, initial: bool) -> Any:
-        kind = self.random.choice(("state", "state", "compound", "parallel")) if depth else "state"
+        kinds = ("state", "state", "compound", "parallel") if name != "s0_" else ("compound", "parallel")
+        kind = self.random.choice(kinds) if depth else "state"
         if kind == "compound":
             return _class(name, Compound, self.body(name, depth - 1), initial)
         if kind == "parallel":

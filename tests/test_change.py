@@ -438,7 +438,7 @@ def test_no_configuration_of_ruff_has_a_say(repo: Repo, tmp_path: Path, monkeypa
     repo.commit({"a.py": "import os\n"})
     for place in (tmp_path / "ruff.toml", tmp_path / "config/ruff/ruff.toml"):
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text('lint.ignore = ["F401"]\n')
+        place.write_text('[lint.per-file-ignores]\n"*.py" = ["F401"]\n')
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     assert [finding.kind for finding in review(repo).lint.findings] == ["F401"]
@@ -521,7 +521,7 @@ def test_only_touched_functions_are_measured(repo: Repo) -> None:
     assert review(repo).of("branches") == []
     repo.commit({"a.py": "x = 2\n" + tangled + "    return a\n"})
     (finding,) = review(repo).of("branches")
-    assert (finding.severity, finding.line, finding.text) == ("LOW", 2, "13 ways lead through tangled")
+    assert (finding.severity, finding.line, finding.text) == ("LOW", 2, "13 ways lead through `tangled`")
 
 
 def test_branches_are_mccabes() -> None:
@@ -793,8 +793,9 @@ def test_hostile_text_means_nothing_in_the_report() -> None:
         tokens = list(_tokens(page))
         assert not {"html_inline", "html_block", "image", "link_open"} & {token.type for token in tokens}
         assert {token.type for token in tokens if token.type in ("em_open", "s_open")} == set()
-        rows = page[page.index("|---") :].split("\n\n")[0].count("\n")
-        assert sum(token.type == "td_open" for token in tokens) == 4 * rows == 4 * len(HOSTILE)
+        rows = page[page.index("|---") :].split("\n\n")[0].splitlines()
+        assert [row.count("|") for row in rows] == [5] * (1 + len(HOSTILE))  # a renderer drops what is too much
+        assert sum(token.type == "td_open" for token in tokens) == 4 * len(HOSTILE)
 
 
 def _tokens(page: str) -> Iterator[Any]:

@@ -84,7 +84,7 @@ def test_stored_events_read_like_what_happened() -> None:
 
 
 def test_payload_bytes_are_never_written_anew() -> None:
-    """Numbers, escapes, key order and inner white space of a payload come back as they were, also twice and in order."""
+    """Numbers, escapes, key order and inner white space of payloads come back as they were, and in order."""
     datas = [
         b'{"b":1.50,"a":1e2}',
         rb'"\u00e9\/"',

@@ -1,8 +1,9 @@
 """The documentation is run: what a page shows is what happens, and what is public is on a reference page.
 
-On a page, a `python` block is executed, and where a `text` block follows, that is what it prints. With a title, the block is first written
-to that file and imported. A `console` block is typed into bash, and answers what is shown. `...` stands for anything, a time for any time,
-and the id of a run for the id that came in its place. The blocks of one page share a name space and an empty directory; `sh` blocks are only shown.
+On a page, a `python` block is executed, and where a `text` block follows, that is what it prints. With a title, the
+block is first written to that file and imported. A `console` block is typed into bash, and answers what is shown. `...`
+stands for anything, a time for any time, and the id of a run for the id that came in its place. The blocks of one page
+share a name space and an empty directory; `sh` blocks are only shown.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ import pytest
 
 import statecore
 from statecore import cli, errors, events, failures, messages
+from statecore.demo import ChangeReview
+from statecore.graph import draw
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -122,13 +125,24 @@ class Reader:
         assert typed, f"{self.page.name}:{block.line}: a console block without a line that begins with `$ `"
         for command, expected in typed:
             real = RUN.sub(lambda shown: self.ids.get(shown[0], shown[0]), command)
-            done = subprocess.run(["bash", "-c", real], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), timeout=TIME)
+            done = subprocess.run(
+                ["bash", "-c", real],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                timeout=TIME,
+            )
             found = done.stdout.decode()
-            assert done.returncode == 0, f"{self.page.name}:{block.line}: `{command}` ended in {done.returncode}:\n{found}"
+            assert done.returncode == 0, (
+                f"{self.page.name}:{block.line}: `{command}` ended in {done.returncode}:\n{found}"
+            )
             self.same(expected, found, block.line, command)
 
     def same(self, expected: str, found: str, line: int, what: str = "this") -> None:
-        assert matches(expected, found, self.ids), f"{self.page.name}:{line}: `{what}` shows\n{found}\nand not\n{expected}"
+        assert matches(expected, found, self.ids), (
+            f"{self.page.name}:{line}: `{what}` shows\n{found}\nand not\n{expected}"
+        )
 
 
 def environment() -> dict[str, str]:
@@ -154,7 +168,12 @@ def test_a_page_that_shows_something_else_is_found(tmp_path: Path, monkeypatch: 
     """The test above fails where a page shows another output than there is, another exit code, or code that raises."""
     monkeypatch.chdir(tmp_path)
     page = tmp_path / "page.md"
-    for text in ("python\nprint(1)\n```\n\n```text\n2", "console\n$ echo 1\n2", "console\n$ false", "python\nassert 1 == 2"):
+    for text in (
+        "python\nprint(1)\n```\n\n```text\n2",
+        "console\n$ echo 1\n2",
+        "console\n$ false",
+        "python\nassert 1 == 2",
+    ):
         page.write_text(f"```{text}\n```\n")
         with pytest.raises(AssertionError):
             Reader(page).read()
@@ -162,7 +181,7 @@ def test_a_page_that_shows_something_else_is_found(tmp_path: Path, monkeypatch: 
 
 def public() -> dict[str, set[str]]:
     """The reference page of each public name."""
-    exported = {name for name, value in vars(statecore).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    exported = {name for name, value in vars(statecore).items() if name[0] != "_" and not inspect.ismodule(value)}
     return {
         "python": exported,
         "errors": {name for name, value in vars(errors).items() if inspect.isclass(value)},
@@ -185,12 +204,14 @@ def test_what_is_public_is_on_its_reference_page(page: str) -> None:
 
 
 def test_each_command_and_option_is_on_the_reference_page() -> None:
-    """Each command of `statecore` has a heading on the page of the command line, and each of its options is named below it."""
-    sections = dict(re.findall(r"^## `(\w[\w-]*)`.*?$\n(.*?)(?=^## |\Z)", (REFERENCE / "cli.md").read_text(), re.MULTILINE | re.DOTALL))
+    """Each command of `statecore` has a heading on the page of the command line, and below it each of its options."""
+    text = (REFERENCE / "cli.md").read_text()
+    sections = dict(re.findall(r"^## `(\w[\w-]*)`.*?$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     common = sections.pop("statecore", "")
     assert set(sections) == set(commands())
     for name, command in commands().items():
-        options = [option for parameter in command.params if isinstance(parameter, click.Option) for option in parameter.opts if option.startswith("--")]
+        taken = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        options = [option for parameter in taken for option in parameter.opts if option.startswith("--")]
         missing = [option for option in options if f"`{option}" not in sections[name] + common]
         assert not missing, f"docs/reference/cli.md says nothing of {', '.join(missing)} of {name}"
 
@@ -206,6 +227,12 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|\$ |^)make (\w+)", text, re.MULTILINE)) <= targets
     assert set(re.findall(r"(?:`|\$ |^|bin/)statecore ([a-z][a-z-]+)", text, re.MULTILINE)) <= set(commands())
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("https://", "#"))]
-    gone = [link for link in links if not (page.parent / link).exists()]
+    links = [link.partition("#")[0] for link in re.findall(r"(?:\]\(|src=\")([^)\s\"]+)", text)]
+    gone = [link for link in links if not link.startswith("https://") and not (page.parent / link).exists()]
     assert not gone, f"{page.name} links to {', '.join(gone)}"
+
+
+def test_the_picture_is_what_is_drawn_today() -> None:
+    """The picture of the README is the demo's workflow as `statecore graph` draws it now."""
+    kept = (ROOT / "docs" / "assets" / "change-review.svg").read_text()
+    assert kept == draw(ChangeReview.machine.chart, "svg") + "\n", "draw it again, as CONTRIBUTING.md says"

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from statecore.errors import (
 from statecore.events import CallCompleted, Cancelled, Payload
 from statecore.log import Batch, Log, sealed
 from statecore.sqlite import SqliteLog
+from statecore.sqlitefile import Commit
 from tests.conformance import EVENTS, LogConformance, feed, one, turns
 
 
@@ -83,6 +85,15 @@ def edit(path: Path, *statements: str) -> None:
             database.execute(statement)
 
 
+async def test_memory_is_bounded_by_the_streams_in_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many streams were appended to, no more heads and scopes than the bound are kept."""
+    monkeypatch.setattr(statecore.sqlite, "HEADS", 5)
+    async with await SqliteLog.open(path) as log:
+        for number in range(20):
+            await log.append(Batch(one(f"run-{number}", 0).appends, {f"scope-{number}": 0}))
+        assert len(log._heads) == len(log._scopes) == 5
+
+
 # Crashes
 
 APPENDING = """
@@ -95,7 +106,7 @@ async def appender(log, name):
     version = 0
     while True:
         await log.append(Batch((
-            Append(name, version, (Cancelled("a"), SignalTaken(Payload("x", b'"' + b"y" * 500 + b'"'))), 1.0, "c", "running"),
+            Append(name, version, (Cancelled("a"), SignalTaken(Payload("x", b"1" * 500))), 1.0, "c", "running"),
             Append("all/" + name, version // 2, (Cancelled("b"),), 1.0),
         ), {name: version // 2}))
         version += 2
@@ -183,14 +194,25 @@ async def test_a_full_disk_fails_the_log_until_it_is_reopened(path: Path) -> Non
         assert await log.verify() == []
 
 
-async def test_everything_queued_fails_with_a_failed_write(path: Path) -> None:
-    """Who waits in the failed commit and who waits behind it learn alike that the outcome is unknown; nobody hangs."""
+async def test_everything_queued_fails_with_a_failed_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in a commit undoes all of it; who waits in it or behind it, or comes later, gets LogFailed, not a
+    retry.
+    """
     async with await SqliteLog.open(path) as log:
         await log.append(one("run", 0))
-        await log._connection.execute_fetchall("PRAGMA query_only = 1")
+        written = statecore.sqlitefile.Commit.statements
+
+        def fail_once(commit: Commit) -> Iterator[tuple[str, list[Any]]]:
+            monkeypatch.undo()
+            yield from written(commit)
+            yield "INSERT INTO nowhere VALUES (1)", []
+
+        monkeypatch.setattr(Commit, "statements", fail_once)
         waiting = [asyncio.create_task(log.append(one(f"run-{number}", 0))) for number in range(1200)]
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {LogFailed}
+        with pytest.raises(LogFailed, match="nowhere"):
+            await log.append(one("run", 1))
         await log.reopen()
         assert [info.name for info in await log.streams()] == ["run"]
         await log.append(one("run-7", 0))
@@ -208,7 +230,7 @@ async def test_closing_commits_what_is_queued(path: Path) -> None:
 
 
 async def test_cancelling_waiters_leaves_no_half_of_a_batch(path: Path) -> None:
-    """Of many batches over two streams whose callers are cancelled at many moments, each is there in both or neither."""
+    """Batches over two streams whose callers are cancelled at many moments are there in both or in neither."""
     async with await SqliteLog.open(path) as log:
         waiting = []
         for number in range(200):
@@ -269,11 +291,33 @@ async def test_a_log_is_opened_once_in_a_process_and_under_any_name(path: Path, 
     await (await SqliteLog.open(tmp_path / "link.db")).close()
 
 
-def in_a_fork(act: Callable[[], object]) -> int:
-    """The exit code of a forked child that runs `act`: 0 where it returned something true."""
+def fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+        return os.fork()
+
+
+@contextmanager
+def a_fork_that_lives_on() -> Iterator[None]:
+    begun, over = os.pipe(), os.pipe()
+    pid = fork()
+    if pid == 0:
+        os.write(begun[1], b"!")
+        os.read(over[0], 1)
+        os._exit(0)
+    os.read(begun[0], 1)
+    try:
+        yield
+    finally:
+        os.write(over[1], b"!")
+        os.waitpid(pid, 0)
+        for end in begun + over:
+            os.close(end)
+
+
+def in_a_fork(act: Callable[[], object]) -> int:
+    """The exit code of a forked child that runs `act`: 0 where it returned something true."""
+    pid = fork()
     if pid == 0:
         try:
             os._exit(0 if act() else 1)
@@ -304,22 +348,10 @@ async def test_a_fork_cannot_use_its_parents_log(path: Path) -> None:
 
 async def test_a_fork_does_not_inherit_the_lock(path: Path) -> None:
     """A child that lives on when its parent is done keeps nobody from opening the log."""
-    ours, theirs = os.pipe(), os.pipe()
     log = await SqliteLog.open(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        os.write(ours[1], b"!")
-        os.read(theirs[0], 1)
-        os._exit(0)
-    os.read(ours[0], 1)
-    await log.close()
-    await (await SqliteLog.open(path)).close()
-    os.write(theirs[1], b"!")
-    os.waitpid(pid, 0)
-    for end in ours + theirs:
-        os.close(end)
+    with a_fork_that_lives_on():
+        await log.close()
+        await (await SqliteLog.open(path)).close()
 
 
 async def test_a_reader_sees_what_is_committed_and_writes_nothing(path: Path) -> None:
@@ -351,19 +383,26 @@ async def test_a_slow_reader_holds_no_transaction(path: Path) -> None:
 # Files that are not ours
 
 
+def strangers(home: Path, make: bool = True) -> dict[Path, bytes]:
+    """Files that are no log of ours, made where they are to be, with their bytes; one is a directory."""
+    if make:
+        (home / "short.txt").write_text("hello")
+        (home / "long.txt").write_text("hello" * 1000)
+        edit(home / "other.db", "CREATE TABLE t(x)")
+        edit(home / "marked.db", "PRAGMA application_id = 7")
+        (home / "directory.db").mkdir()
+    found = [path for path in sorted(home.iterdir()) if path.suffix != ".lock"]
+    return {path: path.read_bytes() if path.is_file() else b"" for path in found}
+
+
 async def test_what_is_no_log_is_refused_and_left_alone(tmp_path: Path) -> None:
     """Text, another program's database and a directory raise ForeignLog for readers and writers, and do not change."""
-    (tmp_path / "short.txt").write_text("hello")
-    (tmp_path / "long.txt").write_text("hello" * 1000)
-    edit(tmp_path / "other.db", "CREATE TABLE t(x)")
-    edit(tmp_path / "marked.db", "PRAGMA application_id = 7")
-    (tmp_path / "directory.db").mkdir()
-    for name in ("short.txt", "long.txt", "other.db", "marked.db", "directory.db"):
-        before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b""
+    before = strangers(tmp_path)
+    for path in before:
         for readonly in (False, True):
-            with pytest.raises(ForeignLog, match=name):
-                await SqliteLog.open(tmp_path / name, readonly=readonly)
-        assert before == ((tmp_path / name).read_bytes() if before else b"")
+            with pytest.raises(ForeignLog, match=path.name):
+                await SqliteLog.open(path, readonly=readonly)
+    assert strangers(tmp_path, make=False) == before
 
 
 async def test_a_newer_log_is_refused(path: Path) -> None:
@@ -381,7 +420,7 @@ async def test_a_place_that_cannot_be_is_bad_input(tmp_path: Path) -> None:
         await SqliteLog.open(tmp_path / "none" / "statecore.db")
     with pytest.raises(BadInput, match="no log at"):
         await SqliteLog.open(tmp_path / "statecore.db", readonly=True)
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -389,19 +428,19 @@ async def test_a_place_that_may_not_be_written_is_bad_input(path: Path, tmp_path
     """Where the user may not write, opening raises BadInput, and a closed log can still be read there."""
     async with await SqliteLog.open(path) as log:
         await log.append(one("run", 0))
-    tmp_path.chmod(0o500)
+    os.chmod(tmp_path, 0o500)
     try:
         with pytest.raises(BadInput, match="readonly=True"):
             await SqliteLog.open(path)
         async with await SqliteLog.open(path, readonly=True) as reader:
             assert len(await turns(reader, "run")) == 1
     finally:
-        tmp_path.chmod(0o700)
+        os.chmod(tmp_path, 0o700)
 
 
 async def test_an_empty_file_becomes_a_log(path: Path) -> None:
     """A file of no bytes, as mktemp leaves it, is taken for a new log by a writer."""
-    path.touch()
+    path.open("x").close()
     async with await SqliteLog.open(path) as log:
         await log.append(one("run", 0))
     assert log.home == path.parent
@@ -482,6 +521,7 @@ async def test_an_edit_is_found_and_named(path: Path, name: str) -> None:
         flaws = [flaw for flaw in await log.verify() if flaw.stream != "other"]
         assert {flaw.version for flaw in flaws} == versions
         assert {flaw.stream for flaw in flaws} <= {"run", "walk"}
+        assert any("rows are missing" in flaw.what for flaw in flaws) == name.endswith("gone")
         if name not in ("the stream's name", "the stream's rows"):
             assert await log.verify("run") == flaws
             assert await log.verify("other") == [] or name == "a row of another stream" or name == "two rows' places"

@@ -26,7 +26,7 @@ def assemble_review(evidence: Evidence) -> Review:
     change, lint, risk = evidence.change, evidence.lint, evidence.risk
     findings = sorted([*lint.findings, *risk.findings], key=_rank)
     worst = findings[0].severity if findings else "INFO"
-    counts = Counter(finding.severity for finding in findings)
+    counts: Counter[Severity] = Counter(finding.severity for finding in findings)
     left_out = lint.left_out + risk.left_out + max(0, len(findings) - MAX_FINDINGS)
     return Review(
         verdict=_verdict(worst),

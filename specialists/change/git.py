@@ -1,9 +1,9 @@
 """Asking a git repository that nobody vouches for.
 
-Only reading commands, no worktree, no index: neither `.gitattributes` of the tree (which could declare a source file
-binary and so hide it), nor filters, hooks, textconv, external diffs, replacements or a lazy fetch have a say. The
-user's own configuration is kept, because `safe.directory` stands there. An argument that stems from outside follows
-`--end-of-options`.
+Only reading commands, no index, and for a worktree the git directory itself: neither `.gitattributes` of the tree
+(which could declare a source file binary and so hide it), nor filters, hooks, textconv, external diffs, replacements
+or a lazy fetch have a say. The user's own configuration is kept, because `safe.directory` stands there. An argument
+that stems from outside follows `--end-of-options`.
 """
 
 import os

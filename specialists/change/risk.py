@@ -174,7 +174,9 @@ def _measured(asked: Sequence[object]) -> list[list[tuple[str, int, int]] | None
 def _branchy(functions: list[tuple[FileChange, str, int, int]]) -> Iterator[Finding]:
     for file, name, line, count in functions:
         if severity := _step(count, BRANCHES):
-            yield Finding(severity, "branches", file.path, line, f"{count} ways lead through {shown(name, limit=150)}")
+            yield Finding(
+                severity, "branches", file.path, line, f"{count} ways lead through `{shown(name, limit=150)}`"
+            )
 
 
 def _untested(change: Change, tests: bool) -> Iterator[Finding]:

@@ -1,0 +1,36 @@
+"""Admission: what a turn asks of the guards, and what it tells the ledger while it is being decided."""
+
+from typing import Any, Protocol
+
+import attrs
+
+from statecore.events import Event
+from statecore.guard import Guard, Pass, Question, Side, Verdict, judged
+from statecore.ledger import Ledger
+
+
+class Admission(Protocol):
+    """What a turn asks of the guards. `ask` gives the name of the guard that decided, and its verdict."""
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]: ...
+
+    def note(self, run: str, event: Event) -> None:
+        """An event of this turn, so that the next question of the same turn already counts it."""
+        ...
+
+
+@attrs.frozen
+class Guarded:
+    """The guards of an engine before those of the state, over one ledger."""
+
+    ledger: Ledger = attrs.field(factory=Ledger)
+    guards: tuple[Guard[Any], ...] = ()
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+        for guard in (*self.guards, *own):
+            if guard.side == side and not isinstance(verdict := judged(guard, question, self.ledger), Pass):
+                return guard.name, verdict
+        return "", Pass()
+
+    def note(self, run: str, event: Event) -> None:
+        self.ledger.fold(run, (event,))
