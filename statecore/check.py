@@ -246,6 +246,8 @@ def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None
 def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
     """Every parameter can be filled on every path, and by one state's value only."""
     for param in compiled.params:
+        if compiled.fn is None:
+            _exactly(facts, compiled, param)
         if param.many:
             continue
         producers = list(dict.fromkeys(edge.by for edge in facts.edges if param.fits(edge.by, edge.gives)))
@@ -253,6 +255,13 @@ def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
             _one_meant(facts, path, compiled, param, producers)
         if not param.optional:
             _always_given(facts, path, compiled, param, producers)
+
+
+def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
+    """A contract takes its own class; what is derived from it must be made one by a function."""
+    for edge in facts.edges:
+        if param.fits(edge.by, edge.gives) and edge.gives is not param.wants:
+            facts.chart.wrong(f"{compiled.text}, and `{edge.by}` gives a {edge.gives.__name__}, which only derives from it: write `give=` a function that makes one of it")
 
 
 def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:

@@ -5,17 +5,21 @@ Results go to standard output, progress and errors to standard error.
 """
 
 import asyncio
+import io
 import json
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 
 from statecore import finding, present
+from statecore.contract import Contract
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
 from statecore.run import Run
@@ -25,6 +29,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CODES = {"completed": 0, "failed": 1, "cancelled": 1, "partial": 1}
 WAITING, STOPPED, PIPE_CLOSED = 3, 130, 141
+DATABASE = "statecore.db"
+LISTED = 30
+"""Runs that `runs` prints unless --limit says otherwise."""
 
 
 def _database(text: str) -> Path:
@@ -33,9 +40,12 @@ def _database(text: str) -> Path:
     return Path(text)
 
 
-_db = click.option("--db", envvar="STATECORE_DB", default="statecore.db", show_default=True, help="The database.")
+_db = click.option("--db", envvar="STATECORE_DB", default=DATABASE, show_default=True, help="The database; STATECORE_DB says it as well.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _refs = click.option("--workflow", "refs", multiple=True, metavar="REF", help="Also load this workflow (module:Workflow).")
+_run_id = click.argument("name", metavar="RUN")
+_run_if_any = click.argument("name", metavar="[RUN]", required=False)
+_by = click.option("--by", required=True, help="Who says so.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,17 +65,17 @@ def check(ref: str, as_json: bool) -> None:
     from statecore.survey import survey
 
     found = survey(finding.workflow(ref).machine)
-    _print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
+    _print_json(found.as_json()) if as_json else _print(*found.lines())
 
 
 @cli.command()
 @click.argument("ref")
 @click.option("--format", "form", type=click.Choice(["mermaid", "md", "svg"]), default="mermaid", show_default=True)
-def graph(ref: str, form: str) -> None:
+def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
     """Draw a workflow."""
     from statecore.graph import draw
 
-    _print(draw(finding.workflow(ref).machine.chart, form))  # type: ignore[arg-type]
+    click.echo(draw(finding.workflow(ref).machine.chart, form).rstrip("\n"))
 
 
 # -- runs
@@ -79,70 +89,73 @@ def graph(ref: str, form: str) -> None:
 @_json
 def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
     """Start a run and see it through."""
-    workflow = finding.workflow(ref)
-    plain = _input(source)
-    workflow.machine.contracts[workflow.machine.chart.takes.__name__].fit(plain)
-    _write(db, {"do": "start", "ref": ref, "input": plain, "tenant": tenant}, [ref], as_json)
+    from statecore.engine import fresh_id
+
+    machine = finding.workflow(ref).machine
+    plain = _input(source, machine.contracts[machine.chart.takes.__name__])
+    request = {"do": "start", "run": fresh_id(), "ref": ref, "fingerprint": machine.fingerprint, "input": plain, "tenant": tenant}
+    _write(db, request, [ref], as_json)
 
 
 @cli.command()
-@click.argument("name", metavar="[RUN]", required=False)
+@_run_if_any
 @_refs
 @_db
 @_json
 def resume(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """Take up every run that is not finished, or one."""
-    request = {"do": "resume", "refs": list(refs)}
-    _write(db, {**request, "run": _named(db, name)} if name else request, refs, as_json)
+    one = {} if name is None else {"run": _named(db, name)}
+    _write(db, {"do": "resume", **one}, refs, as_json)
 
 
 @cli.command()
-@click.argument("name", metavar="RUN")
+@_run_id
 @click.argument("call")
 @click.argument("value", metavar="done|not-done|JSON")
-@click.option("--by", required=True, help="Who says so.")
+@_by
 @click.option("--why", required=True, help="How they know.")
 @_refs
 @_db
 @_json
 def answer(name: str, call: str, value: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Settle a parked call: it was done, with this result, or it was not."""
-    _write(db, {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why, "refs": list(refs)}, refs, as_json)
+    """Settle a parked call: done, with the result that JSON gives, or not done."""
+    _write(db, {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}, refs, as_json)
 
 
 @cli.command()
-@click.argument("name", metavar="RUN")
-@click.option("--by", required=True, help="Who says so.")
+@_run_id
+@_by
 @click.option("--why", required=True, help="Why.")
 @_refs
 @_db
 @_json
 def cancel(name: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """End a run as cancelled."""
-    _write(db, {"do": "cancel", "run": _named(db, name), "by": by, "why": why, "refs": list(refs)}, refs, as_json)
+    _write(db, {"do": "cancel", "run": _named(db, name), "by": by, "why": why}, refs, as_json)
 
 
 @cli.command()
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"The newest N  [default: {LISTED}; with --json all]")
+@click.option("--open", "only_open", is_flag=True, help="Only those that are not finished.")
 @_db
 @_json
-def runs(db: str, as_json: bool) -> None:
+def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
     """List the runs, newest last."""
     from statecore.engine import OPEN
     from statecore.inquiry import listing
 
-    found = _run(listing(_database(db)))
+    found, count = _run(listing(_database(db), limit if limit is not None or as_json else LISTED, OPEN if only_open else None))
     if as_json:
-        _print(json.dumps(found, indent=2))
+        _print_json(found)
         return
-    for line in found:
-        open_run = line["condition"] in OPEN
-        _print(f"{line['run']:<14} {line['workflow']} {line['version']:<4} {line['condition']:<10} {present.moment(line['started'])}  {present.took(line['at'] - line['started'])}{'  open' if open_run else ''}")
-    if not found:
-        _print("no runs")
+    _print(*(present.table(found) if found else []))
+    left, what = count - len(found), "open run" if only_open else "run"
+    if left or not found:
+        _print(f"{present.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s")
 
 
 @cli.command()
-@click.argument("name", metavar="RUN")
+@_run_id
 @click.option("--at", type=int, metavar="N", help="As it was after its first N events.")
 @_db
 @_json
@@ -150,30 +163,33 @@ def show(name: str, at: int | None, db: str, as_json: bool) -> None:
     """Show a run: where it is, how it got there, what comes next."""
     from statecore.inquiry import shown
 
-    found, turns = _run(shown(_database(db), name, at))
-    _print(json.dumps(present.as_json(found), indent=2) if as_json else "\n".join(present.overview(found, turns)))
+    found = _run(shown(_database(db), name, at))
+    if as_json:
+        _print_json(present.as_json(found.run))
+        return
+    _print(*present.overview(found.run, found.turns, found.whole, _options(db)))
+    if at is None and not found.run.outcome:
+        resumed = f"`statecore resume {found.run.id}{_options(db)}`"
+        _print(f"worker    process {found.worker}" if found.worker else f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on")
 
 
 @cli.command()
-@click.argument("name", metavar="RUN")
+@_run_id
 @_db
 @_json
 def log(name: str, db: str, as_json: bool) -> None:
-    """Print what a run decided, and why."""
+    """Print what a run decided, and why; with --json a line for each turn."""
     from statecore.inquiry import shown
 
-    found, turns = _run(shown(_database(db), name, None))
-    if as_json:
-        for turn in turns:
-            _print(json.dumps(present.turn_json(turn)))
-        return
-    _print(f"run {found.id}  {found.workflow} {found.version}  {present.moment(found.started)}")
-    for line in present.lines(turns):
-        _print(line)
+    turns = _run(shown(_database(db), name)).turns
+    for turn in turns if as_json else ():
+        click.echo(json.dumps(present.turn_json(turn)))
+    if not as_json:
+        _print(*present.lines(turns))
 
 
 @cli.command()
-@click.argument("name", metavar="[RUN]", required=False)
+@_run_if_any
 @_refs
 @_db
 @_json
@@ -181,15 +197,19 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
     """Check the chain of every row, and decide every turn again."""
     from statecore.inquiry import verified
 
-    flaws, count = _run(verified(_database(db), name, _loaded(refs)))
+    found = _run(verified(_database(db), name, _loaded(refs)))
     if as_json:
-        _print(json.dumps([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in flaws], indent=2))
-    for flaw in () if as_json else flaws:
+        _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
+    for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(present.visible(f"{flaw.stream or 'database'}{where}: {flaw.what}"))
-    if not flaws and not as_json:
-        _print(f"{count} run{'' if count == 1 else 's'}, nothing wrong (a cut tail shows only against a head kept elsewhere)")
-    sys.exit(1 if flaws else 0)
+        _print(f"{flaw.stream or 'database'}{where}: {flaw.what}")
+    for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
+        _note(f"not decided again: {why}")
+    if not as_json:
+        decided = found.runs - len(found.skipped)
+        _print(f"{present.times(found.runs, 'run')}, {decided} decided again: {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}")
+        _print("a cut tail, or a run that is gone as a whole, shows only against a head kept elsewhere")
+    sys.exit(1 if found.flaws else 0)
 
 
 # -- the rest
@@ -215,46 +235,50 @@ def doctor(db: str, as_json: bool) -> None:
 
     findings = _run(examine(_database(db)))
     if as_json:
-        _print(json.dumps([{"what": what, "good": good, "found": found} for what, good, found in findings], indent=2))
-    for what, good, found in () if as_json else findings:
-        _print(f"{'ok   ' if good else 'LOOK '} {what:<22} {present.visible(found)}")
+        _print_json([{"what": what, "good": good, "found": found} for what, good, found in findings])
+    else:
+        _print(*(f"{'ok   ' if good else 'LOOK '} {what:<22} {found}" for what, good, found in findings))
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
 
 # -- how commands are carried out
 
 
-def _write(db: str, request: dict[str, Any], refs: Any, as_json: bool) -> NoReturn:
-    from statecore.session import carry_out
+def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool) -> NoReturn:
+    from statecore.session import Progress, carry_out
 
-    known = _loaded(refs)
-    told: list[str] = []
-
-    def progress(line: str) -> None:
-        click.echo(line, err=True)
-
-    def begun(run: str) -> None:
-        told.append(run)
-
+    refs = list(refs)
+    database, known = _database(db), _loaded(refs)
+    if request["do"] != "start" and not database.exists():
+        raise BadInput(f"there is no database {db}: name another with --db or STATECORE_DB, or begin one with `statecore run`")
+    progress = Progress(_tell)
     try:
-        ended = _run(carry_out(_database(db), request, known, progress, begun))
+        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress))
     except KeyboardInterrupt:
-        which = f" {told[0]}" if len(told) == 1 else ""
-        click.echo(f"\nstopped; nothing is lost: `statecore resume{which}` goes on", err=True)
+        _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
         sys.exit(STOPPED)
-    for found, parked in ended:
-        if not as_json:
-            _print("\n".join(present.overview(found, [], parked)[:1] + _result(found) + [f"next      {line}" for line in present.following(found, parked)]))
     if as_json:
         shown = [present.as_json(found, parked) for found, parked in ended]
-        _print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=2))
-    elif not ended:
+        _print_json(shown if request["do"] == "resume" and "run" not in request else shown[0])
+    for found, parked in () if as_json else ended:
+        following = present.following(found, parked, _options(db, refs))
+        _print(present.headline(found, parked), *present.result(found), *(f"next      {line}" for line in following))
+    if not ended and not as_json:
         _print("no run to take up")
     sys.exit(_code(ended))
 
 
-def _result(run: Run) -> list[str]:
-    return [f"last      {present.summary(run.result, 400)}"] if run.result else []
+def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
+    which = f" {runs[0]}" if len(runs) == 1 else ""
+    if elsewhere:
+        return f"\nnot watched any more; process {elsewhere} goes on with it: `statecore {f'show{which}' if which else 'runs'}{options}` looks"
+    return f"\nstopped; nothing is lost: `statecore resume{which}{options}` goes on"
+
+
+def _options(db: str, refs: Iterable[str] = ()) -> str:
+    """What a command that is printed to be typed needs, so that it finds the same log and workflows."""
+    named = "" if db == os.environ.get("STATECORE_DB", DATABASE) else f" --db {shlex.quote(db)}"
+    return named + "".join(f" --workflow {ref}" for ref in refs)
 
 
 def _code(ended: list[tuple[Run, str]]) -> int:
@@ -263,11 +287,11 @@ def _code(ended: list[tuple[Run, str]]) -> int:
     return max(codes, default=0)
 
 
-def _loaded(refs: Any) -> list[Any]:
+def _loaded(refs: Iterable[str]) -> list[Any]:
     """The workflows named on the command line and those that are configured; what does not load is said, not fatal."""
     found, wrong = finding.configured()
     for why in wrong:
-        click.echo(f"note: {present.visible(why)}", err=True)
+        _note(why)
     return [*(finding.workflow(ref) for ref in refs), *found]
 
 
@@ -277,57 +301,66 @@ def _named(db: str, prefix: str) -> str:
     return _run(named(_database(db), prefix))
 
 
-def _input(source: str) -> Any:
-    from statecore.strictjson import parse
+def _input(source: str, contract: Contract[Any]) -> Any:
+    """The input as plain data. Raises BadInput with every fault."""
+    from statecore.strictjson import MAX_BYTES, parse
 
     if source.lstrip().startswith(("{", "[")):
-        return parse(source.encode("utf-8", "surrogateescape"))
+        where, text = "--input", source.encode("utf-8", "surrogateescape")
+    else:
+        where = f"--input {source}"
+        try:
+            with sys.stdin.buffer if source == "-" else open(source, "rb") as file:
+                text = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise BadInput(f"{where}: {error.strerror}: give a file that can be read, - for standard input, or JSON") from None
     try:
-        return parse(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
-    except OSError as error:
-        raise BadInput(f"--input {source}: {error.strerror}: give a file that can be read, - for standard input, or JSON") from None
+        plain = parse(text)
+        contract.fit(plain)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error if text.strip() else 'it is empty, expected JSON'}") from None
+    return plain
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; SIGTERM and a closed terminal stop it as Ctrl-C does."""
+    """Run to the end. Ctrl-C, SIGTERM and a closed terminal stop it cleanly; once more, at once."""
 
-    async def main() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def _print(text: str) -> None:
-    click.echo(text)
-
-
-def main() -> NoReturn:
+    async def main() -> NoReturn:
     """The entry point: every foreseen fault is one line on standard error, and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        sys.exit(_main())
+    finally:
+        _flush()
+
+
+def _main() -> int:
     try:
         arm_from_environment()
         code = cli(standalone_mode=False)
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        _tell(error.format_message() if error.ctx is None else f"{error.ctx.get_usage()}\nerror: {error.format_message()}")
+        return 2
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(STOPPED)
+        return STOPPED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(PIPE_CLOSED)
+        return PIPE_CLOSED
+    except OSError as error:
+        _tell(f"error: {error.filename or 'system'}: {error.strerror or error}")
+        return 2
     except (StatecoreError, ValueError) as error:
-        _say(error)
-        sys.exit(2)
+        _tell(f"{'not found' if isinstance(error, NotFound) else 'error'}: {error}")
+        return 2
 
 
-def _say(error: Exception) -> None:
-    text = "\n".join(present.visible(line) for line in str(error).split("\n"))
-    click.echo(f"{'not found' if isinstance(error, NotFound) else 'error'}: {text}", err=True)
+def _flush() -> None:
+    """What the interpreter would do at its end, where it can only complain: a pipe that was closed takes nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -158,8 +158,8 @@ def _is_text_or_number(hint: Any) -> bool:
 
 
 def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
-    if cls.__eq__ is object.__eq__:
-        raise DefinitionError(f"contract {where}: {cls.__name__} is compared by identity, so its stored copy would not equal it: write @attrs.frozen above it")
+    if not compared(cls):
+        raise DefinitionError(f"contract {where}: {cls.__name__} is not compared by its fields, so equal would not mean equal: write @attrs.frozen above it")
     own = [name for name, hint in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     if own and "__attrs_attrs__" not in vars(cls):
         raise DefinitionError(f"contract {where}: {cls.__name__} is not an attrs class itself, so its {', '.join(own)} would be lost: write @attrs.frozen above it")
@@ -169,6 +169,12 @@ def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
         raise DefinitionError(f"contract {where}: its annotations cannot be read ({fault}): define the types at module level") from None
     for field in fields:
         _admit(field.type, f"{where}.{field.name}", seen)
+
+
+def compared(cls: Any) -> bool:
+    """Whether its `==` sees every field. Not so with `eq=False`, nor for an exception whose decorator says no `auto_exc=False`."""
+    by = next(base for base in cls.__mro__ if "__eq__" in vars(base))
+    return by is cls or (attrs.has(by) and len(attrs.fields(by)) == len(attrs.fields(cls)))
 
 
 def _told_apart(hint: Any, where: str) -> None:

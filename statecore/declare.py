@@ -103,7 +103,7 @@ class State(_Source):
 
 def _listed(option: str, given: Sequence[V]) -> tuple[V, ...]:
     if not isinstance(given, list | tuple):
-        raise DefinitionError(f"State({option}={given!r}): expected a list, found {type(given).__name__}: write {option}=[...]")
+        raise DefinitionError(f"State(..., {option}=...): expected a list, found a {type(given).__name__}: write {option}=[...]")
     return tuple(given)
 
 

@@ -117,6 +117,7 @@ class Engine:
         self._held: dict[str, _Held] = {}
         self._taking_up: dict[str, asyncio.Task[None]] = {}
         self._starting: set[str] = set()
+        self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deferred: dict[str, _Held] = {}
         self._asking = False
@@ -208,6 +209,8 @@ class Engine:
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
         """The contracts that a parked call may be settled with. Raises as `answer` does."""
         async with self._holding(run) as held:
+            if held.machine is None:
+                raise UnknownWorkflow(held.parked)
             return self._specialist(held, self._parked_call(held, call)).gives
 
     async def drain(self) -> None:
@@ -249,17 +252,18 @@ class Engine:
     # -- turns
 
     async def _begin(self, machine: Machine, input: Start) -> None:
-        held = _Held(Run(id=input.run), machine, users=1)
+        held = _Held(Run(id=input.run), machine)
         if (there := self._held.get(input.run)) or input.run in self._starting:
             raise Conflict(input.run, 0, there.run.seq if there else 1)
         self._starting.add(input.run)
+        self._use(held)
         try:
             await self._take(held, input)
+            self._held[input.run] = held
+            self._act(held)
         finally:
             self._starting.discard(input.run)
-        self._held[input.run] = held
-        self._act(held)
-        self._release(held)
+            self._release(held)
 
     async def _told(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
         """Take what the world outside says to a run; the events that it led to, and the run as it is then."""
@@ -418,15 +422,23 @@ class Engine:
                 task = self._taking_up[run] = self._track(self._take_up(run))
                 task.add_done_callback(lambda _: self._taking_up.pop(run))
             await asyncio.shield(self._taking_up[run])
-        held.users += 1
+        self._use(held)
         try:
             yield held
         finally:
             self._release(held)
 
+    def _use(self, held: _Held) -> None:
+        held.users += 1
+        self._users += 1
+
     def _release(self, held: _Held) -> None:
         held.users -= 1
+        self._users -= 1
         self._settle(held)
+        if not self._users:
+            for paused in list(self._deferred.values()):
+                self._settle(paused)
 
     async def _take_up(self, name: str) -> None:
         """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is dispatched."""
@@ -488,10 +500,11 @@ class Engine:
 
     def _at_rest(self, held: _Held) -> bool:
         busy = held.users or held.flights or held.timers or not held.ready
-        return not busy and not (held.run.condition == "paused" and self._flying())
+        return not busy and not (held.run.condition == "paused" and self._moving())
 
-    def _flying(self) -> bool:
-        return any(held.flights for held in self._held.values())
+    def _moving(self) -> bool:
+        """Whether anything is under way that may let a call start which a guard holds."""
+        return bool(self._users or self._taking_up) or any(held.timers for held in self._held.values())
 
     def _settle(self, held: _Held) -> None:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
@@ -524,7 +537,7 @@ class Engine:
         return task
 
     def _spawn(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
-        held.users += 1
+        self._use(held)
         task = self._track(self._quietly(held, work))
         task.add_done_callback(lambda _: self._release(held))
         return task

@@ -1,75 +1,107 @@
 """What can be asked of a log that is only read: lists, one run, what is wrong. None of it needs the lock, or adds a row."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from statecore.errors import UnknownRun
+import attrs
+
+from statecore.errors import BadInput, UnknownRun, Unreadable
 from statecore.events import RunStarted
-from statecore.log import Flaw, Turn
+from statecore.log import Log, StreamInfo, Turn
+from statecore.mailbox import beside, served
 from statecore.registry import Registry
-from statecore.replay import rebuild, turns_of, verify
+from statecore.replay import Verdict, examine, rebuilt, turns_of, until
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
 
-async def listing(database: Path) -> list[dict[str, Any]]:
-    """Every run with its workflow, condition and times, in the order in which they began."""
+@asynccontextmanager
+async def reading(database: Path) -> AsyncIterator[SqliteLog]:
+    """The log, opened for reading only. Raises BadInput where there is none."""
+    if not database.exists():
+        raise BadInput(f"there is no database {database}: name another with --db or STATECORE_DB, or begin one with `statecore run`")
     async with await SqliteLog.open(database, readonly=True) as log:
-        begun = await _begun(log)
-        return [
-            {
-                "run": info.name,
-                "workflow": begun[info.name].workflow if info.name in begun else "?",
-                "version": begun[info.name].version if info.name in begun else "?",
-                "tenant": begun[info.name].tenant if info.name in begun else "",
-                "condition": info.label,
-                "started": info.started,
-                "at": info.at,
-                "events": info.version,
-            }
-            for info in await log.streams()
-        ]
+        yield log
 
 
-async def _begun(log: SqliteLog) -> dict[str, RunStarted]:
-    found: dict[str, RunStarted] = {}
-    for info in await log.streams():
-        async for turn in log.read(info.name):
-            if isinstance(turn.events[0], RunStarted):
-                found[info.name] = turn.events[0]
-            break
-    return found
+async def listing(database: Path, limit: int | None = None, labels: frozenset[str] | None = None) -> tuple[list[dict[str, Any]], int]:
+    """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`: the
+    newest so many; one query for each that is given, since its first turn alone says what it is.
+    """
+    async with reading(database) as log:
+        infos = await log.streams(labels=labels)
+        shown = infos if limit is None else infos[max(0, len(infos) - limit) :]
+        return [await _line(log, info) for info in shown], len(infos)
+
+
+async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
+    begun = await _begun(log, info.name)
+    return {
+        "run": info.name,
+        "workflow": begun.workflow if begun else "?",
+        "version": begun.version if begun else "?",
+        "tenant": begun.tenant if begun else "",
+        "condition": info.label,
+        "started": info.started,
+        "at": info.at,
+        "events": info.version,
+    }
+
+
+async def _begun(log: Log, name: str) -> RunStarted | None:
+    try:
+        async for turn in log.read(name):
+            return turn.events[0] if isinstance(turn.events[0], RunStarted) else None
+    except (Unreadable, IndexError):
+        pass
+    return None
 
 
 async def named(database: Path, prefix: str) -> str:
     """The run whose id begins so. Raises UnknownRun where there is none, or more than one."""
-    async with await SqliteLog.open(database, readonly=True) as log:
+    async with reading(database) as log:
         return await _named(log, prefix)
 
 
-async def _named(log: SqliteLog, prefix: str) -> str:
+async def _named(log: Log, prefix: str) -> str:
+    if not prefix:
+        raise BadInput("expected the id of a run, or how it begins, found nothing: `statecore runs` lists them")
     names = [info.name for info in await log.streams() if info.name.startswith(prefix)]
     if prefix in names:
         return prefix
     if len(names) != 1:
-        found = f"{len(names)} runs begin so: {', '.join(names[:5])}" if names else "there is none"
+        found = f"{len(names)} runs begin so: {', '.join(names[-5:])}" if names else "there is none"
         raise UnknownRun(f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them")
     return names[0]
 
 
-async def shown(database: Path, prefix: str, at: int | None) -> tuple[Run, list[Turn]]:
-    """A run, or as it was after its first `at` events, with its turns until then."""
-    async with await SqliteLog.open(database, readonly=True) as log:
+@attrs.frozen
+class Shown:
+    """A run and the turns that led there. `whole`: the last of them was not cut short. `worker`: the pid of the `statecore`
+    process that serves the log, 0 where none does.
+    """
+
+    run: Run
+    turns: list[Turn]
+    whole: bool = True
+    worker: int = 0
+
+
+async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
+    """A run, or as it was after its first `at` events. Raises UnknownRun, Unreadable, ValueError where it has no so many."""
+    async with reading(database) as log:
         name = await _named(log, prefix)
         turns = await turns_of(log, name)
-        return await rebuild(log, name, at), [turn for turn in turns if at is None or turn.version - len(turn.events) < at]
+        run = rebuilt(turns, at)
+        whole = any(turn.version == run.seq for turn in turns)
+        return Shown(run, until(turns, run.seq), whole, 0 if run.outcome else await served(beside(log.path)))
 
 
-async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> tuple[list[Flaw], int]:
-    """What is wrong with a log, or with one run of it, and how many runs were looked at."""
-    async with await SqliteLog.open(database, readonly=True) as log:
-        name = await _named(log, prefix) if prefix else None
-        flaws = await verify(log, Registry(known), name)
-        return flaws, 1 if name else len(await log.streams())
+async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> Verdict:
+    """What is wrong with a log, or with one run of it, and how much of it was looked at."""
+    async with reading(database) as log:
+        name = await _named(log, prefix) if prefix is not None else None
+        return await examine(log, Registry(known), name)

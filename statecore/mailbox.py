@@ -1,21 +1,26 @@
 """The socket beside the database: how a second process hands its input to the one that holds the log.
 
-One request a connection: a line of JSON, answered by a line of JSON, over a Unix socket that only its owner may open (mode 0600). What
-a request may ask for is in `operations.py`; it is the same whether it is carried out here or over there.
+One request a connection, in lines of JSON, over a Unix socket that only its owner may open (mode 0600). The holder speaks first: its
+pid says that a request sent now will be read. The request is answered by the runs that it is about, and, when these are at
+rest, by why each of them is parked there. A connection that ends before that says that the holder is gone.
+
+What a request may ask for is in `operations.py`; it is the same whether it is carried out here or over there.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import attrs
 import msgspec
 
 from statecore import errors
-from statecore.errors import BadInput, StatecoreError
+from statecore.errors import BadInput, LogError, LogHeld, StatecoreError
 from statecore.strictjson import parse
 
 LIMIT = 9 * 1024 * 1024
@@ -24,19 +29,44 @@ LIMIT = 9 * 1024 * 1024
 LONGEST = 100
 """Bytes of a path that every system takes for a socket; a longer one is reached through its open directory."""
 
-Handle = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+LINGER = 1.0
+"""Seconds that a client which was greeted has to send its request, once the holder is about to end."""
+
+PATIENCE = 20.0
+"""Seconds within which a holder greets, and again within which it answers. It takes milliseconds, or for ever where the process is stopped."""
+
+GLANCE = 1.0
+"""Seconds that a look at who is there takes at most."""
+
+Line = dict[str, Any]
 
 
 class NobodyThere(StatecoreError):
-    """No process answers at the socket: the holder of the log is starting, ending, or serves none."""
+    """No process answers at the socket: the holder of the log is starting, ending, or serves none. Nothing was sent."""
+
+
+class NoAnswer(LogError):
+    """The request was sent and the holder ended, or was stopped, before it answered: whether it was taken is in the log."""
+
+
+class Holder(Protocol):
+    """What serves requests: `perform` gives the runs that a request is about, `rest` waits until they are at rest."""
+
+    def perform(self, request: Line) -> Awaitable[list[str]]: ...
+
+    def rest(self, runs: list[str]) -> Awaitable[dict[str, str]]: ...
 
 
 def beside(database: Path) -> Path:
-    return database.with_name(database.name + ".sock")
+    """Where the process that holds a database answers. A file name that is too long for a socket is shortened."""
+    name = f"{database.name}.sock"
+    if len(os.fsencode(name)) > LONGEST - 30:
+        name = f"{hashlib.sha256(os.fsencode(database.name)).hexdigest()[:16]}.sock"
+    return database.resolve().with_name(name)
 
 
 @contextlib.contextmanager
-def _reachable(path: Path) -> Any:
+def _reachable(path: Path) -> Iterator[str]:
     """The path as a socket call takes it."""
     if len(os.fsencode(path)) <= LONGEST:
         yield str(path)
@@ -48,66 +78,195 @@ def _reachable(path: Path) -> Any:
         os.close(directory)
 
 
+# -- the holder's side
+
+
+@attrs.define(eq=False)
+class Door:
+    """Where a holder takes requests. `busy`: connections whose request is being carried out."""
+
+    path: Path
+    holder: Holder
+    server: asyncio.Server | None = None
+    silent: set[asyncio.Task[Any]] = attrs.field(factory=set)
+    busy: set[asyncio.Task[Any]] = attrs.field(factory=set)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.silent.add(task)
+        try:
+            await _send(writer, {"pid": os.getpid()})
+            line = await reader.readline()
+            self.silent.discard(task)
+            self.busy.add(task)
+            await self.serve(line, writer)
+        except (OSError, ValueError):
+            pass  # the client went away, or sent a line without end
+        finally:
+            self.silent.discard(task)
+            self.busy.discard(task)
+            writer.close()
+
+    async def serve(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        if not line.endswith(b"\n"):
+            return  # it only looked whether somebody is here, or died while it wrote
+        try:
+            request = parse(line)
+            if not isinstance(request, dict):
+                raise BadInput("expected a JSON object")
+            runs = await self.holder.perform(request)
+            await _send(writer, {"runs": runs})
+            await _send(writer, {"parked": await self.holder.rest(runs)})
+        except OSError:
+            raise
+        except StatecoreError as error:
+            await _send(writer, {"error": type(error).__name__, "message": str(error)})
+        except Exception as error:
+            said = f"the process that holds the log (pid {os.getpid()}) failed: {type(error).__name__}: {error}"
+            await _send(writer, {"error": "StatecoreError", "message": said})
+
+    async def quiet(self) -> None:
+        """Wait until no request is being carried out."""
+        while self.busy:
+            await asyncio.wait(self.busy)
+
+    async def close(self) -> None:
+        """Take no more connections; finish what was greeted."""
+        if self.server is None:
+            return
+        self.server.close()
+        self.path.unlink(missing_ok=True)
+        if self.silent:
+            await asyncio.wait(self.silent, timeout=LINGER)
+        for task in self.silent:
+            task.cancel()
+        await self.quiet()
+
+    def abandon(self) -> None:
+        for task in (*self.silent, *self.busy):
+            task.cancel()
+
+
+async def _send(writer: asyncio.StreamWriter, line: Line) -> None:
+    writer.write(msgspec.json.encode(line) + b"\n")
+    await writer.drain()
+
+
 @contextlib.asynccontextmanager
-async def serving(path: Path, handle: Handle) -> AsyncIterator[None]:
-    """Answer requests at `path` while the block runs. Whoever serves holds the log, so a socket left there is nobody's."""
+async def serving(path: Path, holder: Holder) -> AsyncIterator[Door]:
+    """Answer requests at `path` while the block runs, and finish them after it. Whoever serves holds the log, so a socket
+    left there is nobody's. Where no socket can be made (a disk that has none), nothing is served.
+    """
+    door = Door(path, holder)
+    with contextlib.suppress(OSError):
+        door.server = await asyncio.start_unix_server(door.answer, sock=_bound(path), limit=LIMIT)
+    try:
+        yield door
+        await door.close()
+    finally:
+        if door.server is not None:
+            door.server.close()
+            path.unlink(missing_ok=True)
+        door.abandon()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.LimitOverrunError, ValueError):
-            writer.write(msgspec.json.encode(await _reply(handle, await reader.readline())) + b"\n")
-            await writer.drain()
-        writer.close()
 
-    path.unlink(missing_ok=True)
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path` that only this user may open."""
+    if path.is_socket():
+        path.unlink()
     listening = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
     try:
         with _reachable(path) as name:
             listening.bind(name)
+    except OSError:
+        listening.close()
+        raise
     finally:
         os.umask(before)
-    server = await asyncio.start_unix_server(answer, sock=listening, limit=LIMIT)
-    try:
-        yield
-    finally:
-        server.close()
-        path.unlink(missing_ok=True)
+    return listening
 
 
-async def _reply(handle: Handle, line: bytes) -> dict[str, Any]:
-    try:
-        request = parse(line)
-        if not isinstance(request, dict):
-            raise BadInput("expected a JSON object")
-        return await handle(request)
-    except StatecoreError as error:
-        return {"error": type(error).__name__, "message": str(error)}
-    except Exception as error:
-        return {"error": "StatecoreError", "message": f"the process that holds the log failed: {type(error).__name__}: {error}"}
+# -- the client's side
 
 
-async def post(path: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Hand a request to the holder and give its reply. Raises what the holder raised, or NobodyThere."""
+@attrs.define(eq=False)
+class Connection:
+    """A connection to the process `pid`, which waits for one request."""
+
+    pid: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, request: Line) -> list[str]:
+        """The runs that the request is about. Raises what the holder raised, or NoAnswer."""
+        try:
+            await _send(self.writer, request)
+            runs: list[str] = (await _line(self.reader, PATIENCE))["runs"]
+        except TimeoutError:
+            raise NoAnswer(f"process {self.pid}, which holds the log, has been silent for {PATIENCE:g} s: is it stopped?") from None
+        except (OSError, EOFError):
+            raise NoAnswer(f"process {self.pid}, which held the log, ended before it answered") from None
+        return runs
+
+    async def rest(self) -> dict[str, str] | None:
+        """Why each of the runs is parked there, as soon as they are at rest; None where the holder is gone first."""
+        try:
+            parked: dict[str, str] = (await _line(self.reader, None))["parked"]
+        except (OSError, EOFError):
+            return None
+        return parked
+
+
+@contextlib.asynccontextmanager
+async def connected(path: Path, patience: float = PATIENCE) -> AsyncIterator[Connection]:
+    """Raises NobodyThere, LogHeld where somebody listens and does not speak."""
     try:
         with _reachable(path) as name:
             reader, writer = await asyncio.open_unix_connection(name, limit=LIMIT)
-        writer.write(msgspec.json.encode(request) + b"\n")
-        await writer.drain()
-        line = await reader.readline()
-        writer.close()
     except OSError as error:
         raise NobodyThere(f"{path}: {error}") from None
-    if not line:
-        raise NobodyThere(f"{path}: the holder of the log ended without an answer")
-    reply: dict[str, Any] = msgspec.json.decode(line)
-    if "error" in reply:
-        raise _raised(reply)
-    return reply
+    try:
+        try:
+            greeting = await _line(reader, patience)
+        except TimeoutError:
+            raise LogHeld(f"the process that holds the log has been silent for {patience:g} s: is it stopped?") from None
+        except (OSError, EOFError):
+            raise NobodyThere(f"{path}: the holder is ending") from None
+        yield Connection(greeting["pid"], reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
-def _raised(reply: dict[str, Any]) -> StatecoreError:
-    kind = getattr(errors, reply["error"], StatecoreError)
+async def served(path: Path) -> int:
+    """The pid of the process that answers there; 0 where none does."""
+    try:
+        async with connected(path, GLANCE) as connection:
+            return connection.pid
+    except (NobodyThere, LogHeld):
+        return 0
+
+
+async def _line(reader: asyncio.StreamReader, patience: float | None) -> Line:
+    """The next line. Raises EOFError where there is none, OSError (TimeoutError), and the error that the line tells of."""
+    line = await asyncio.wait_for(reader.readline(), patience)
+    if not line.endswith(b"\n"):
+        raise EOFError
+    try:
+        found = msgspec.json.decode(line, type=Line)
+    except msgspec.DecodeError:
+        raise EOFError from None
+    if "error" in found:
+        raise _raised(found)
+    return found
+
+
+def _raised(told: Line) -> StatecoreError:
+    kind = getattr(errors, told["error"], StatecoreError)
     if kind in (errors.Conflict, errors.Unreadable) or not issubclass(kind, StatecoreError):
         kind = StatecoreError
-    error: StatecoreError = kind(reply["message"])
+    error: StatecoreError = kind(told["message"])
     return error

@@ -1,79 +1,71 @@
 """What can be asked of the process that holds a log: one table of requests, carried out here or handed over the socket."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 
 from statecore.contract import Contract
 from statecore.engine import Engine
-from statecore.errors import BadInput, LogHeld
+from statecore.errors import BadInput, Conflict, NotPossible
 from statecore.failures import NotDone
 from statecore.finding import workflow
-from statecore.mailbox import NobodyThere, beside, post
-from statecore.present import as_json
-from statecore.sqlite import SqliteLog
 from statecore.strictjson import parse
 
 Request = dict[str, Any]
-Reply = dict[str, Any]
-
-PATIENCE = 100
-"""How often a log that is held, and whose holder does not answer yet, is tried again, every 50 ms."""
 
 
-async def open_or_hand_over(database: Path, request: Request) -> SqliteLog | Reply:
-    """The log, opened for writing; or the reply of the process that holds it. Raises LogHeld where that serves no socket."""
-    for last in [False] * (PATIENCE - 1) + [True]:
-        try:
-            return await SqliteLog.open(database)
-        except LogHeld:
-            try:
-                return await post(beside(database), request)
-            except NobodyThere:
-                if last:
-                    raise
-        await asyncio.sleep(0.05)
-    raise AssertionError("the last try returns or raises")
+@attrs.frozen
+class Operator:
+    """Carries out requests on one engine."""
+
+    engine: Engine
+
+    async def perform(self, request: Request) -> list[str]:
+        """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
+        do = _DO.get(str(request.get("do")))
+        if do is None:
+            raise BadInput(f"expected a request to {', '.join(_DO)}, found {request.get('do')!r}")
+        for ref in request.get("refs", []):
+            self.engine.registry.add(workflow(ref))
+        return await do(self.engine, request)
+
+    async def rest(self, runs: list[str]) -> dict[str, str]:
+        """Wait until these runs are at rest; why each of them is parked here, "" where it is not."""
+        for run in runs:
+            await self.engine.wait(run)
+        return {run: self.engine.parked(run) for run in runs}
 
 
-async def perform(engine: Engine, request: Request) -> Reply:
-    """Carry out a request. Raises StatecoreError where it is refused."""
-    do = _DO.get(str(request.get("do")))
-    if do is None:
-        raise BadInput(f"expected a request to {', '.join(_DO)}, found {request.get('do')!r}")
-    return await do(engine, request)
-
-
-async def _start(engine: Engine, request: Request) -> Reply:
-    cls = workflow(_text(request, "ref"))
+async def _start(engine: Engine, request: Request) -> list[str]:
+    """Begin the run `run`; asked again, where the first answer was lost, it is the same one."""
+    cls, run = workflow(_text(request, "ref")), _text(request, "run")
+    if cls.machine.fingerprint != request.get("fingerprint"):
+        raise NotPossible(f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it ends")
     value = cls.machine.contracts[cls.machine.chart.takes.__name__].fit(request.get("input"))
-    run = await engine.start(cls, value, tenant=_text(request, "tenant", ""))
-    return {"runs": [run]}
+    try:
+        return [await engine.start(cls, value, run=run, tenant=_text(request, "tenant"))]
+    except Conflict:
+        return await engine.resume(run)
 
 
-async def _resume(engine: Engine, request: Request) -> Reply:
-    for ref in request.get("refs", []):
-        engine.registry.add(workflow(ref))
-    runs = await engine.resume(request.get("run"))
-    return {"runs": runs, "parked": {run: why for run in runs if (why := engine.parked(run))}}
+async def _resume(engine: Engine, request: Request) -> list[str]:
+    return await engine.resume(_text(request, "run") if "run" in request else None)
 
 
-async def _answer(engine: Engine, request: Request) -> Reply:
-    for ref in request.get("refs", []):
-        engine.registry.add(workflow(ref))
+async def _answer(engine: Engine, request: Request) -> list[str]:
     run, call, value = (_text(request, name) for name in ("run", "call", "value"))
+    await _not_finished(engine, run)
     outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(await engine.gives(run, call), value)
-    settled = await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"))
-    return {"runs": [run], "state": as_json(settled)}
+    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"))
+    return [run]
 
 
 def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     """`done`, or JSON, as a value of the first contract that admits it."""
     try:
-        plain = {} if value == "done" else parse(value.encode())
+        plain = {} if value == "done" else parse(value.encode("utf-8", "surrogateescape"))
     except BadInput as error:
         raise BadInput(f"{error}: answer done, not-done, or the result as JSON") from None
     faults = []
@@ -86,18 +78,24 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     raise BadInput(f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done")
 
 
-async def _cancel(engine: Engine, request: Request) -> Reply:
-    for ref in request.get("refs", []):
-        engine.registry.add(workflow(ref))
+async def _cancel(engine: Engine, request: Request) -> list[str]:
     run = _text(request, "run")
-    return {"runs": [run], "state": as_json(await engine.cancel(run, by=_text(request, "by"), why=_text(request, "why")))}
+    await _not_finished(engine, run)
+    await engine.cancel(run, by=_text(request, "by"), why=_text(request, "why"))
+    return [run]
 
 
-def _text(request: Request, name: str, default: str | None = None) -> str:
-    value = request.get(name, default)
+async def _not_finished(engine: Engine, run: str) -> None:
+    """A finished run needs no workflow to say so."""
+    if outcome := (await engine.state(run)).outcome:
+        raise NotPossible(f"{run} is {outcome}: a finished run does not change any more")
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.get(name)
     if not isinstance(value, str):
         raise BadInput(f"expected `{name}` to be text, found {value!r}")
     return value
 
 
-_DO: dict[str, Callable[[Engine, Request], Awaitable[Reply]]] = {"start": _start, "resume": _resume, "answer": _answer, "cancel": _cancel}
+_DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {"start": _start, "resume": _resume, "answer": _answer, "cancel": _cancel}

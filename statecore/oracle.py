@@ -17,6 +17,9 @@ from statecore.chart import Arrow, Chart, Node
 from statecore.messages import Done
 from statecore.table import Ask, Config, Letter, Move, Question, Row, questions
 
+ROOT = "/"
+"""No path of a place."""
+
 Answer = Callable[[Question], bool]
 
 
@@ -82,7 +85,7 @@ class Oracle:
 
     def step(self, config: Config, letter: Letter, answer: Answer) -> Move | None:
         m = self._machine
-        m.current_state_value = OrderedSet(config.states)
+        m.current_state_value = OrderedSet((ROOT, *config.states))
         m.history_values = {name: [m.states_map[state] for state in was] for name, was in config.history}
         m.answer = answer
         self._trace.clear()
@@ -101,28 +104,31 @@ class Oracle:
         return Move(tuple(trace.taken), config, self._ordered(trace.left), self._ordered(trace.entered))
 
     def _ordered(self, values: Iterable[str]) -> tuple[str, ...]:
-        return tuple(sorted(set(values), key=self._order.__getitem__))
+        return tuple(sorted(set(values) - {ROOT}, key=self._order.__getitem__))
 
 
 def machine(chart: Chart, letters: dict[Letter, tuple[Arrow, ...]], *, ends: bool) -> type[StateMachine]:
-    """The chart in python-statemachine's words. `ends=False`: a final state of the workflow does not end the machine, so that one
-    machine answers for every configuration; `ends=True` is the ordinary live machine that the tests walk."""
+    """The chart in python-statemachine's words. `ends=False`: all of it inside one compound, so that nothing ends the machine and it
+    answers for every configuration; `ends=True` is the ordinary live machine that the tests walk."""
     made: dict[str, Any] = {}
 
     def place(node: Node) -> Any:
         inside = {child.path: place(child) for child in chart.children(node.path)}
         if inside:
             kind: Any = MachineState.Parallel if node.kind == "parallel" else MachineState.Compound
-            made[node.path] = type(kind)(node.path, (kind,), inside, initial=node.initial)
+            made[node.path] = types.new_class(node.path, (kind,), {"initial": node.initial}, lambda namespace: namespace.update(inside))
         elif node.kind.startswith("history"):
             made[node.path] = HistoryState(type="deep" if node.kind == "history*" else "shallow")
         else:
-            made[node.path] = MachineState(initial=node.initial, final=node.final and (ends or node.parent is not None))
+            made[node.path] = MachineState(initial=node.initial, final=node.final)
         return made[node.path]
 
     body: dict[str, Any] = {node.path: place(node) for node in chart.children(None)}
     for arrow in chart.arrows:
         _connect(made, arrow, letters)
+    if not ends:
+        inside = body
+        body = {ROOT: types.new_class(ROOT, (MachineState.Compound,), {"initial": True}, lambda namespace: namespace.update(inside))}
     body["answer"] = None
     body |= {f"validate_{check}": False for check in ("disconnected_states", "trap_states", "final_reachability")}
     return types.new_class(chart.name, (StateMachine,), exec_body=lambda namespace: namespace.update(body))

@@ -1,7 +1,7 @@
 """A log in words: what a run did, why, and what it will do next. Pure text; whatever came from outside is made visible first."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,28 +33,58 @@ from statecore.run import Run
 SUMMARY = 100
 """Characters of a payload that a line shows."""
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+WORDS = 400
+"""Characters of a reason that a line shows."""
+
+RESULT = 400
+"""Characters of a result that a line shows."""
+
+_UNSEEN = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Counted as printable by Unicode, and seen by nobody."""
 
 
 def visible(text: str) -> str:
-    """Text from outside with every control, direction and zero-width character spelled out: no line can be forged with it."""
-    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    """Text from outside with whatever a terminal would obey or hide spelled out: controls, directions, line ends, zero widths,
+    lone surrogates. No line can be forged with it.
+    """
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else _spelled(char) for char in text)
+    return _UNSEEN.sub(lambda found: _spelled(found.group()), text)
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 def summary(payload: Payload | None, width: int = SUMMARY) -> str:
-    """`Draft {"text":"..."}`, cut to `width` characters of JSON."""
+    """`Draft {"text":"..."}`, cut to `width` characters of JSON; what was cut says how long it is."""
     if payload is None:
         return ""
-    text = visible(payload.data.decode())
-    return f"{payload.contract} {text if len(text) <= width else text[: width - 3] + '...'}"
+    text = visible(payload.data[: 4 * width].decode(errors="ignore"))
+    if len(text) <= width and len(payload.data) <= 4 * width:
+        return f"{visible(payload.contract)} {text}"
+    return f"{visible(payload.contract)} {text[: width - 3]}... ({len(payload.data):,} bytes)"
+
+
+def short(text: str, width: int = WORDS) -> str:
+    """What somebody said, on one line."""
+    return visible(text[:width]) + (f"... ({len(text):,} characters)" if len(text) > width else "")
 
 
 def clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    return _spoken(at, "%H:%M:%S.%f")[:-3]
 
 
 def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _spoken(at, "%Y-%m-%d %H:%M:%S UTC")
+
+
+def _spoken(at: float, form: str) -> str:
+    """A time that no calendar has (of a log that somebody edited) is shown as what it is."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return f"at {at:g}"
 
 
 def took(seconds: float) -> str:
@@ -67,32 +97,32 @@ def said(event: Event) -> str:
     """One event as a sentence, without its time."""
     match event:
         case RunStarted():
-            tenant = f" for {event.tenant}" if event.tenant else ""
+            tenant = f" for {short(event.tenant)}" if event.tenant else ""
             return f"started {event.workflow} {event.version}{tenant} with {summary(event.input)}"
         case Moved():
             return _moved(event)
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-            cut = f", again after {event.cuts} crash{'es' if event.cuts > 1 else ''}" if event.cuts else ""
+            cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
             return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (f" with {summary(event.request)}" if event.request else "")
         case CallAsked():
             return f"{event.call} wants {event.specialist} ({event.effect})"
         case CallDeferred():
-            return f"{event.call} deferred by guard {event.guard}: {visible(event.why)}" + (f", until {moment(event.wake)}" if event.wake else "")
+            return f"{event.call} deferred by guard {event.guard}: {short(event.why)}" + (f", until {moment(event.wake)}" if event.wake else "")
         case CallRefused():
-            return f"{event.call} refused by guard {event.guard}: {visible(event.why)}" + (f"; {event.next} is tried instead" if event.next else "")
+            return f"{event.call} refused by guard {event.guard}: {short(event.why)}" + (f"; {event.next} is tried instead" if event.next else "")
         case CallCompleted():
             return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
-            return f"{event.call} is parked, its outcome unknown: {visible(event.why)}"
+            return f"{event.call} is parked, its outcome unknown: {short(event.why)}"
         case CallLate():
             return f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
         case SignalTaken():
             return f"signal {summary(event.value)}{_settled(event.by, '')}"
         case SignalRefused():
-            return f"signal {summary(event.value)} refused: {visible(event.why)}{_settled(event.by, '')}"
+            return f"signal {summary(event.value)} refused: {short(event.why)}{_settled(event.by, '')}"
         case Cancelled():
             return f"cancelled{_settled(event.by, event.why)}"
         case Finished():
@@ -100,7 +130,7 @@ def said(event: Event) -> str:
 
 
 def _settled(by: str, why: str) -> str:
-    return f", said {visible(by)}" + (f": {visible(why)}" if why else "") if by else ""
+    return f", said {short(by)}" + (f": {short(why)}" if why else "") if by else ""
 
 
 def _moved(event: Moved) -> str:
@@ -118,16 +148,29 @@ def _failed(event: CallFailed) -> str:
 
 
 class Narrator:
-    """Tells the turns of one run, in order: number of the event, time, what was decided and why, and how long a call took."""
+    """Tells the turns of one run, in order: number of the event, time, what was decided and why, and how long a call took.
 
-    def __init__(self) -> None:
+    `header`: say first which run it is. A day other than that of the turn before has a line of its own.
+    """
+
+    def __init__(self, header: bool = False) -> None:
         self._started: dict[str, float] = {}
+        self._header, self._day = header, ""
 
     def tell(self, turn: Turn) -> Iterator[str]:
+        day, before = moment(turn.at)[:10], self._day
+        self._day = day
+        if self._header:
+            self._header = False
+            yield visible(f"run {turn.stream}  {moment(turn.at)}")
+        elif before not in ("", day):
+            yield f"       {day}"
+        if turn.unreadable:
+            yield visible(f"       cannot be read: {turn.unreadable}")
         first = turn.version - len(turn.events) + 1
         for number, event in enumerate(turn.events, first):
             shown = clock(turn.at) if number == first else " " * 12
-            yield f"{number:>5}  {shown}  {said(event)}{self._lasted(event, turn.at)}"
+            yield visible(f"{number:>5}  {shown}  {said(event)}{self._lasted(event, turn.at)}")
 
     def _lasted(self, event: Event, at: float) -> str:
         if isinstance(event, CallStarted):
@@ -139,7 +182,7 @@ class Narrator:
 
 def lines(turns: Iterable[Turn]) -> list[str]:
     """A whole run as its narrator tells it."""
-    narrator = Narrator()
+    narrator = Narrator(header=True)
     return [line for turn in turns for line in narrator.tell(turn)]
 
 
@@ -183,16 +226,16 @@ def _ended(event: CallCompleted | CallFailed | CallUnknown) -> str:
     return event.value.contract if isinstance(event, CallCompleted) else event.failure.contract
 
 
-def following(run: Run, parked: str = "") -> list[str]:
-    """What the run will do next, and what somebody must do for it."""
+def following(run: Run, parked: str = "", options: str = "") -> list[str]:
+    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say."""
     if run.outcome:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
-        return [f"nothing here: {parked}"]
-    return [_next(run, call) for call in run.calls.values()] or [f"waits for a signal in {run.config}"]
+        return [f"nothing here: {short(parked, 2000)}"]
+    return [visible(_next(run, call, options)) for call in run.calls.values()] or [visible(f"waits for a signal in {run.config}")]
 
 
-def _next(run: Run, call: Call) -> str:
+def _next(run: Run, call: Call, options: str) -> str:
     match call.status:
         case CallState.STARTED:
             return f"{call.id}: waits for {call.specialist}, called at {moment(call.since)}"
@@ -200,30 +243,52 @@ def _next(run: Run, call: Call) -> str:
             return f"{call.id}: attempt {call.attempt + 1} of {call.specialist} at {moment(call.wake or 0)}"
         case CallState.DEFERRED:
             until = f" at {moment(call.wake)}" if call.wake else " when another call ends"
-            return f"{call.id}: asked again{until}; held because {visible(call.why)}"
+            return f"{call.id}: asked again{until}; held because {short(call.why)}"
         case CallState.UNKNOWN:
-            settle = f"statecore answer {run.id} {call.id} done|not-done|JSON --by YOU --why TEXT"
+            settle = f"statecore answer {run.id} {call.id} done|not-done|JSON --by YOU --why TEXT{options}"
             return f"{call.id}: somebody must find out whether {call.specialist} did it, then `{settle}`"
 
 
-def overview(run: Run, turns: Sequence[Turn], parked: str = "") -> list[str]:
-    """`show`: a run on one screen."""
-    where = " + ".join(run.config.states)
+def headline(run: Run, parked: str = "") -> str:
+    condition = "parked" if parked and not run.outcome else run.condition
+    where = f"{run.workflow} {run.version}  {condition} in {' + '.join(run.config.states)}" if run.seq else condition
+    return visible(f"run       {run.id}  {where}")
+
+
+def result(run: Run) -> list[str]:
+    return [f"result    {summary(run.result, RESULT)}"] if run.result else []
+
+
+def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "") -> list[str]:
+    """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
     out = [
-        f"run       {run.id}  {run.workflow} {run.version}  {'parked' if parked and not run.outcome else run.condition} in {where}",
-        f"started   {moment(run.started)}, last event {moment(run.at)}, {run.seq} events",
-        *([f"tenant    {visible(run.tenant)}"] if run.tenant else []),
+        headline(run),
+        f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
+        *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
         f"input     {summary(run.input)}",
-        f"path      {' '.join(path(turns))}",
+        visible(f"path      {' '.join(path(turns))}"),
+        *result(run),
+        *([f"why       {short(run.why)}"] if run.why else []),
     ]
-    if run.result:
-        out.append(f"last      {summary(run.result, 400)}")
-    if run.why:
-        out.append(f"why       {visible(run.why)}")
-    if turns and turns[-1].version != run.seq:
-        first = turns[-1].version - len(turns[-1].events) + 1
-        return [*out, f"next      event {run.seq + 1}: events {first} to {turns[-1].version} were decided together"]
-    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, parked)))]
+    if not whole:
+        return [*out, f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between"]
+    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options)))]
+
+
+def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`runs`: a line each, under a header."""
+    rows = [("run", "workflow", "condition", "started", "lasted", "events")]
+    for line in lines:
+        workflow = f"{line['workflow']} {line['version']}"
+        rows.append((line["run"], workflow, line["condition"], moment(line["started"]), took(line["at"] - line["started"]), str(line["events"])))
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+
+
+def times(count: int, what: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def as_json(run: Run, parked: str = "") -> dict[str, Any]:
@@ -241,7 +306,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "events": run.seq,
         "started": run.started,
         "at": run.at,
-        "input": plain(run.input),
+        "input": plain(run.input) if run.seq else None,
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
         "values": [{"by": value.by, "specialist": value.specialist, "attempt": value.attempt, **plain(value.payload)} for value in run.values],

@@ -4,30 +4,35 @@
 declaration that a run is pinned to is loaded, every turn decided anew under what the guards said then.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from statecore.call import CallState
 from statecore.decider import decide
-from statecore.errors import LogError, StatecoreError, UnknownRun, UnknownWorkflow
+from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
 from statecore.events import (
     CallAsked,
     CallCompleted,
     CallDeferred,
     CallFailed,
+    CallLate,
     CallRefused,
     CallStarted,
+    CallUnknown,
     Cancelled,
     Event,
     Payload,
     RunStarted,
+    SignalRefused,
     SignalTaken,
 )
-from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side, Verdict
+from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
+from statecore.guard import Verdict as Said
 from statecore.log import Flaw, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
+from statecore.present import said
 from statecore.registry import Registry
 from statecore.run import Run, fold, replay
 from statecore.workflow import Machine
@@ -46,48 +51,70 @@ async def rebuild(log: Log, run: str, at: int | None = None) -> Run:
 
     Raises UnknownRun, Unreadable, and ValueError where the run never had `at` events.
     """
-    turns = await turns_of(log, run)
-    if at is None:
-        return replay(run, ((turn.at, turn.events) for turn in turns))
-    if not 1 <= at <= turns[-1].version:
-        raise ValueError(f"{run} has {turns[-1].version} events: expected a number from 1 to {turns[-1].version}, found {at}")
-    return replay(run, _until(turns, at))
+    return rebuilt(await turns_of(log, run), at)
 
 
-def _until(turns: Iterable[Turn], at: int) -> Iterable[tuple[float, Sequence[Event]]]:
+def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
+    """`rebuild`, of turns that were read already."""
+    run, events = turns[0].stream, turns[-1].version
+    if at is not None and not 1 <= at <= events:
+        raise ValueError(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
+    try:
+        return replay(run, ((turn.at, turn.events) for turn in until(turns, events if at is None else at)))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable(run, events, f"its events do not follow from each other ({type(error).__name__}: {error})") from error
+
+
+def until(turns: Iterable[Turn], at: int) -> list[Turn]:
+    """The turns that led to the first `at` events, the last of them cut short where it went on."""
+    led = []
     for turn in turns:
         first = turn.version - len(turn.events)
         if first < at:
-            yield turn.at, turn.events[: at - first]
+            led.append(turn if turn.version <= at else attrs.evolve(turn, version=at, events=turn.events[: at - first]))
+    return led
+
+
+@attrs.frozen
+class Verdict:
+    """What was found wrong. `runs`: how many were looked at; `skipped`: those not decided again, with why not."""
+
+    flaws: tuple[Flaw, ...]
+    runs: int
+    skipped: Mapping[str, str]
 
 
 async def verify(log: Log, registry: Registry, run: str | None = None) -> list[Flaw]:
     """Everything that is wrong with a log, or with one run of it. Empty: nothing was found."""
+    return list((await examine(log, registry, run)).flaws)
+
+
+async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdict:
+    """`verify`, and how far it went."""
     flaws = await log.verify(run)
     names = [run] if run else [info.name for info in await log.streams()]
+    skipped = {}
     for name in names:
         try:
-            flaws += decided_otherwise(await turns_of(log, name), registry)
+            turns = await turns_of(log, name)
+            machine = registry.of(rebuilt(turns, 1))
+        except UnknownWorkflow as error:
+            skipped[name] = str(error)
         except UnknownRun:
             continue
         except LogError as error:
             if not any(flaw.stream == name for flaw in flaws):
                 flaws.append(Flaw(name, None, str(error)))
-    return flaws
+        else:
+            flaws += decided_otherwise(turns, machine)
+    return Verdict(tuple(flaws), len(names), skipped)
 
 
-def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> list[Flaw]:
-    """The turns of one run that its own machine would not decide as they are recorded; empty where that is not loaded."""
+def decided_otherwise(turns: Sequence[Turn], machine: Machine) -> list[Flaw]:
+    """The turns of one run that its own machine would not decide as they are recorded."""
     run = Run(id=turns[0].stream)
     flaws = []
-    machine: Machine | None = None
     for turn in turns:
-        if not run.seq:
-            try:
-                machine = registry.of(fold(run, turn.events, turn.at))
-            except UnknownWorkflow:
-                return []
-        assert machine is not None
         if why := _difference(machine, run, turn):
             flaws.append(Flaw(turn.stream, turn.version, why))
         try:
@@ -104,13 +131,15 @@ def _difference(machine: Machine, run: Run, turn: Turn) -> str:
         if input is None:
             return ""
         again = decide(machine, run, input, _Then(machine, turn.events))
-    except (StatecoreError, LookupError, AssertionError) as error:
-        return f"cannot be decided again: {error}"
+    except Exception as error:  # whatever somebody wrote into the log meets code that never expected it
+        return f"cannot be decided again: {type(error).__name__}: {error}"
     recorded, decided = [[_comparable(event) for event in events] for events in (turn.events, again)]
     for then, now in zip(recorded, decided, strict=False):
         if then != now:
-            return f"was recorded as {then}, and is decided as {now}"
-    return "" if len(recorded) == len(decided) else f"was recorded as {len(recorded)} events, and is decided as {len(decided)}"
+            return f"was recorded as `{said(then)}`, and is decided as `{said(now)}`"
+    if len(recorded) > len(decided):
+        return f"was recorded with `{said(recorded[len(decided)])}`, which nothing decides"
+    return f"was recorded without `{said(decided[len(recorded)])}`, which is decided" if len(recorded) < len(decided) else ""
 
 
 def _comparable(event: Event) -> Event:
@@ -119,7 +148,7 @@ def _comparable(event: Event) -> Event:
 
 
 def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
-    """The input that a turn answered, read from its first event; None where that decides nothing about the chart."""
+    """The input that a turn answered, read from its first event; None where that fires nothing."""
 
     def live(payload: Payload) -> Any:
         return machine.contracts[payload.contract].unpack(payload)
@@ -131,15 +160,19 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return Completed(live(event.value), event.call, event.attempt, turn.at, event.by, event.why)
         case CallFailed() as event:
             return Failed(live(event.failure), event.call, event.attempt, turn.at, event.by, event.why)
-        case SignalTaken() as event:
+        case SignalTaken() | SignalRefused() as event:
             return Signal(live(event.value), at=turn.at, by=event.by)
+        case CallUnknown() as event:
+            return Interrupted(event.call, turn.at, event.why)
         case Cancelled() as event:
             return Cancel(turn.at, event.by, event.why)
         case CallStarted(call=id) | CallAsked(call=id) | CallDeferred(call=id) | CallRefused(call=id):
             call = run.calls[id]
             return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(id, turn.at)
-        case _:
+        case CallLate() if len(turn.events) == 1:  # it names no rank, so what it came too late for is not known any more
             return None
+        case other:
+            raise LookupError(f"nothing that can come begins with {type(other).__name__}")
 
 
 class _Then:
@@ -149,7 +182,7 @@ class _Then:
         self._machine = machine
         self._said = [event for event in events if isinstance(event, CallRefused | CallDeferred)]
 
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Said]:
         if side == "after" or not self._said or self._said[0].call != question.call:
             return "", Pass()
         match self._said.pop(0):

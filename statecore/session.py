@@ -1,18 +1,21 @@
 """One writing command from beginning to end: here, where the log is free, or through the process that holds it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from statecore.engine import Engine
-from statecore.errors import LogError
+from statecore.errors import LogError, LogHeld, Unreadable
 from statecore.log import Log
-from statecore.mailbox import beside, serving
-from statecore.operations import Reply, Request, open_or_hand_over, perform
+from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
+from statecore.operations import Operator, Request
 from statecore.present import Narrator
-from statecore.run import Run, fold
+from statecore.replay import rebuild
+from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
@@ -22,65 +25,97 @@ Ended = list[tuple[Run, str]]
 GLANCE = 0.05
 """Seconds between two looks at a log that somebody else, or another task, writes."""
 
+TRIES = 100
+"""How often a log that is held, and whose holder does not answer yet, is tried, a glance apart."""
 
-async def carry_out(database: Path, request: Request, known: Iterable[type[Workflow[Any]]], say: Say, begun: Callable[[str], None]) -> Ended:
-    """Perform a request and see its runs to rest; each with the reason where it is parked here.
+REPEATABLE = {"start", "resume"}
+"""Requests that may be made again where the answer was lost: the second finds what the first did."""
 
-    `say` is told every decision as it is read from the log, `begun` the id of every run that is worked on.
+
+@attrs.define
+class Progress:
+    """What a command tells while it works. `say` is told every decision as it is read from the log; `runs`: those that are
+    worked on; `elsewhere`: the pid of the process that works on them, 0 for this one.
     """
-    opened = await open_or_hand_over(database, request)
-    if isinstance(opened, SqliteLog):
-        return await _here(opened, request, known, say, begun)
-    return await _there(database, opened, say, begun)
+
+    say: Say
+    runs: list[str] = attrs.field(factory=list)
+    elsewhere: int = 0
 
 
-async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[Any]]], say: Say, begun: Callable[[str], None]) -> Ended:
-    async with Engine(log, known) as engine, serving(beside(log.path), lambda asked: perform(engine, asked)):
-        async with _telling(log, await log.end(), say):
-            reply = await perform(engine, request)
-            for run in reply["runs"]:
-                begun(run)
-            parked = {run: engine.parked(run) for run in reply["runs"]}
-            ended = [(await engine.wait(run), engine.parked(run) or parked[run]) for run in reply["runs"]]
-            await engine.drain()
-        return ended
+async def carry_out(database: Path, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
+    """Perform a request and see its runs to rest; each with the reason where it is parked there.
 
-
-async def _there(database: Path, reply: Reply, say: Say, begun: Callable[[str], None]) -> Ended:
-    """The holder works; this process reads along until the runs are at rest or the holder is gone."""
-    say("another process holds the log and does the work")
-    parked: dict[str, str] = reply.get("parked", {})
-    async with await SqliteLog.open(database, readonly=True) as log:
-        ended = []
-        for run in reply["runs"]:
-            begun(run)
-            ended.append((await _at_rest(log, run, say, parked.get(run, ""), beside(database)), parked.get(run, "")))
-        return ended
-
-
-async def _at_rest(log: Log, run: str, say: Say, parked: str, socket: Path) -> Run:
-    narrator, state = Narrator(), Run(id=run)
-    while True:
-        served = socket.exists()
-        async for turn in log.read(run, state.seq):
-            state = fold(state, turn.events, turn.at)
-            for line in narrator.tell(turn):
-                say(line)
-        if parked or not served or state.condition not in ("running", "waiting", "paused"):
-            return state
+    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
+    """
+    known = list(known)
+    for last in [False] * (TRIES - 1) + [True]:
+        try:
+            log = await SqliteLog.open(database)
+        except LogHeld as held:
+            with suppress(NobodyThere):
+                async with connected(beside(database)) as holder:
+                    try:
+                        return await _there(database, holder, request, progress)
+                    except NoAnswer as lost:
+                        if request["do"] not in REPEATABLE:
+                            raise NoAnswer(f"{lost}: whether it took the request is in the log, see `statecore show {request['run']}`") from None
+            if last:
+                raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None
+        else:
+            return await _here(log, request, known, progress)
         await asyncio.sleep(GLANCE)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
+    async with Engine(log, known) as engine, _telling(log, await log.end(), progress.say):
+        operator = Operator(engine)
+        async with serving(beside(log.path), operator) as door:
+            progress.runs = await operator.perform(request)
+            parked = await operator.rest(progress.runs)
+            ended = [(await _state(log, run), parked[run]) for run in progress.runs]
+            if door.busy:
+                progress.say("done here; at work still on what other processes handed over, whose log this process holds")
+            await door.quiet()
+        await engine.drain()
+    return ended
+
+
+async def _there(database: Path, holder: Connection, request: Request, progress: Progress) -> Ended:
+    """The holder works; this process reads along until the runs are at rest or the holder is gone."""
+    async with await SqliteLog.open(database, readonly=True) as log:
+        cursor = await log.end()
+        runs = await holder.ask(request)
+        progress.say(f"process {holder.pid} holds the log and does the work")
+        progress.runs, progress.elsewhere = runs, holder.pid
+        async with _telling(log, cursor, progress.say, runs):
+            parked = await holder.rest()
+        if parked is None:
+            progress.say(f"process {holder.pid} ended before the work was done")
+        return [(await _state(log, run), (parked or {}).get(run, "")) for run in runs]
+
+
+async def _state(log: Log, run: str) -> Run:
+    """As the log has it; of a run that cannot be read, which is parked for that, no more than its id."""
+    try:
+        return await rebuild(log, run)
+    except Unreadable:
+        return Run(id=run)
 
 
 @asynccontextmanager
-async def _telling(log: Log, cursor: str, say: Say) -> AsyncIterator[None]:
-    """Say what is decided while the block runs, as it appears in the log; all of it by the end."""
+async def _telling(log: Log, cursor: str, say: Say, only: Collection[str] = ()) -> AsyncIterator[None]:
+    """Say what is decided while the block runs, as it appears in the log; all of it by the end. `only`: of these runs."""
     told: dict[str, Narrator] = {}
 
     async def tell() -> None:
         nonlocal cursor
         page, cursor = await log.follow(cursor)
         for turn in page:
-            for line in told.setdefault(turn.stream, Narrator()).tell(turn):
+            if only and turn.stream not in only:
+                continue
+            for line in told.setdefault(turn.stream, Narrator(header=True)).tell(turn):
                 say(line if len(told) == 1 else f"{turn.stream}  {line}")
 
     async def keep_telling() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_
 import attrs
 
 from statecore.call import Call
-from statecore.contract import Contract, contract_of, spelled
+from statecore.contract import Contract, compared, contract_of, spelled
 from statecore.errors import DefinitionError
 from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
 from statecore.messages import members
@@ -110,9 +110,9 @@ class _Wrong:
 
 
 def check_failure(failure: type[Failure]) -> None:
-    """Raises DefinitionError where a failure is compared by identity, so that its stored copy would not equal it."""
-    if failure.__eq__ is BaseException.__eq__ or not attrs.has(failure):
-        raise DefinitionError(f"failure {failure.__name__} is compared by identity: write @attrs.frozen(auto_exc=False) above it")
+    """Raises DefinitionError where `==` does not see the fields of a failure, which is what attrs does to exceptions by itself."""
+    if not compared(failure):
+        raise DefinitionError(f"failure {failure.__name__} is not compared by its fields, so equal would not mean equal: write @attrs.frozen(auto_exc=False) above it")
     contract_of(failure)
 
 

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,6 +75,8 @@ def committing(pending: Commit) -> type[sqlite3.Connection]:
     class Committing(sqlite3.Connection):
         """`commit` writes what is pending, all or nothing. aiosqlite calls it in its thread: one hop, however much
         there is.
+
+        An error leaves the transaction to be rolled back by the closing that follows every error here.
         """
 
         def commit(self) -> None:
@@ -83,15 +84,10 @@ def committing(pending: Commit) -> type[sqlite3.Connection]:
             several = len(statements) > 1
             if several:
                 self.execute("BEGIN IMMEDIATE")
-            try:
-                for sql, values in statements:
-                    self.execute(sql, values)
-                if several:
-                    self.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self.execute("ROLLBACK")
-                raise
+            for sql, values in statements:
+                self.execute(sql, values)
+            if several:
+                self.execute("COMMIT")
 
     return Committing
 
@@ -123,7 +119,7 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
     try:
         return await _open_known(uri, path)
     except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or _has_wal(path):
+        if fault.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or _has_wal(path):
             raise
     return await _open_known(f"{uri}&immutable=1", path)
 
@@ -185,7 +181,10 @@ class Lock:
     held: ClassVar["weakref.WeakSet[Lock]"] = weakref.WeakSet()
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as fault:
+            raise BadInput(f"{path}.lock cannot be written: {fault.strerror}: open with readonly=True") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -218,8 +218,6 @@ def typed(crew: Crew, *does: Any, effect: Any = "once") -> Any:
         crashed = State(final=True, outcome="failed")
         refused = State(final=True, outcome="failed")
         spent = State(final=True, outcome="failed")
-        undone = State(final=True, outcome="failed")
-        unknown = State(final=True, outcome="partial")
 
         worked = working.to(done, on=Completed[Piece], cond=sound)
         again = working.to(working, on=Completed[Piece], at_most=1)
@@ -232,8 +230,11 @@ def typed(crew: Crew, *does: Any, effect: Any = "once") -> Any:
         refuse = working.to(refused, on=Failed[Refused])
         break_again = working.to(working, on=Failed[Broken], at_most=1)
         spend = working.to(spent, on=Failed[Exhausted])
-        undo = working.to(undone, on=Failed[NotDone])
-        not_know = working.to(unknown, on=Failed[OutcomeUnknown])
+        if effect == "once":
+            undone = State(final=True, outcome="failed")
+            unknown = State(final=True, outcome="partial")
+            undo = working.to(undone, on=Failed[NotDone])
+            not_know = working.to(unknown, on=Failed[OutcomeUnknown])
 
     return Typed
 
@@ -252,10 +253,10 @@ def twin(crew: Crew, *, left: Sequence[Any] = (), right: Sequence[Any] = (), fir
                 pull_more = pulling.to(pulling, on=Completed[Piece], at_most=1)
 
             class r(Compound):
-                first = State(crew("first", *first), initial=True, **options.get("first", {}))
+                fetching = State(crew("fetch", *first), initial=True, **options.get("fetching", {}))
                 pushing = State(crew("push", *right, effect="once", fails=[Jammed]), **options.get("pushing", {}))
                 pushed = State(final=True)
-                go = first.to(pushing, on=Completed[Piece])
+                go = fetching.to(pushing, on=Completed[Piece])
                 push_ok = pushing.to(pushed, on=Completed[Piece])
 
         over = State(final=True)

@@ -24,7 +24,7 @@ import click
 import pytest
 
 import statecore
-from statecore import cli, errors, events, failures, messages
+from statecore import Engine, cli, errors, events, failures, messages
 from statecore.demo import ChangeReview
 from statecore.graph import draw
 
@@ -183,7 +183,7 @@ def public() -> dict[str, set[str]]:
     """The reference page of each public name."""
     exported = {name for name, value in vars(statecore).items() if name[0] != "_" and not inspect.ismodule(value)}
     return {
-        "python": exported,
+        "python": exported | {name for name in vars(Engine) if name[0] != "_"},
         "errors": {name for name, value in vars(errors).items() if inspect.isclass(value)},
         "failures": {name for name, value in vars(failures).items() if inspect.isclass(value)},
         "events": {kind.__name__ for kind in _members(events.Event)} | {"Payload"},
