@@ -5,7 +5,7 @@ Paths name places: `reading`, `both/left/reading`. What needs the compiled table
 
 import inspect
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn, get_type_hints
 
@@ -101,17 +101,6 @@ class Chart:
         """The states that have something to do."""
         return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
 
-    def legal(self, states: Collection[str]) -> bool:
-        """Whether these places can be active together: with every one what is around it, in a compound one, in a parallel all."""
-
-        def inside(path: str | None) -> bool:
-            children = [node for node in self.children(path) if not node.kind.startswith("history")]
-            active = [node for node in children if node.path in states]
-            expected = len(children) if path is not None and self.nodes[path].kind == "parallel" else 1
-            return not children or (len(active) == expected and all(inside(node.path) for node in active))
-
-        return inside(None) and all(self.nodes[path].parent in (None, *states) for path in states)
-
     @cached_property
     def flat(self) -> bool:
         return all(node.kind == "state" for node in self.nodes.values())
@@ -168,7 +157,8 @@ class _Scan:
         if id(value) in self.paths:
             self.wrong(f"`{path}` and `{self.paths[id(value)]}` are one and the same state: make two")
         if path in (START, SIGNAL):
-            self.wrong(f"`{path}` names whose value the run's input or a signal's payload is: choose another name for the state")
+            what = "the run's input is" if path == START else "the payloads of signals are"
+            self.wrong(f"`{path}` is what {what} called in hand-overs: choose another name for the state")
         self.paths[id(value)] = path
         self.places.append(value)
         if isinstance(value, State):
@@ -243,13 +233,13 @@ class _Scan:
     def condition(self, path: str, cond: Any, kind: type, payloads: tuple[type, ...]) -> None:
         if cond is None:
             return
-        name = getattr(cond, "__name__", repr(cond))
+        name = named(cond)
         if inspect.iscoroutinefunction(cond) or inspect.iscoroutinefunction(getattr(cond, "__call__", None)):  # noqa: B004
             self.wrong(f"transition `{path}`: condition `{name}` is async, expected a function that answers at once: let a specialist find out, and ask its output")
         try:
             parameters = list(inspect.signature(cond).parameters)
         except (TypeError, ValueError):
-            self.wrong(f"transition `{path}`: cond={cond!r} cannot be asked, expected a function of one parameter")
+            self.wrong(f"transition `{path}`: cond={name} cannot be asked, expected a function of one parameter")
         if len(parameters) != 1:
             self.wrong(f"transition `{path}`: condition `{name}` takes {len(parameters)} parameters, expected one: it is asked with the payload alone")
         try:
@@ -301,7 +291,7 @@ def _state(chart: Chart, node: Node, state: State) -> None:
 
 def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
     if not isinstance(specialist, Specialist):
-        chart.wrong(f"`{path}`: expected a specialist, found {spelled(type(specialist))} {specialist!r}: decorate the function with @specialist(...)")
+        chart.wrong(f"`{path}`: expected a specialist, found {named(specialist)}: decorate the function with @specialist(...)")
     if specialist.effect == "once" and state.attempts > 1:
         chart.wrong(
             f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not happen twice: label it pure or idempotent, or leave one attempt"
@@ -317,11 +307,17 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
 
 def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
     if getattr(guard, "side", None) not in ("before", "after") or not callable(getattr(guard, "ask", None)) or isinstance(guard, type):
-        chart.wrong(f"`{path}`: expected a guard, found {guard!r}: give it a name, a side (before or after), `fails` and a method `ask`")
+        chart.wrong(f"`{path}`: expected a guard, found {named(guard)}: give it a name, a side (before or after), `fails` and a method `ask`")
     for failure in guard.fails:
         if not (isinstance(failure, type) and issubclass(failure, Failure)):
             chart.wrong(f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure")
         check_failure(failure)
+
+
+def named(value: object) -> str:
+    """How a message calls what somebody wrote: by its name, or by what it is."""
+    name = getattr(value, "__name__", None)
+    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _given(specialist: Specialist[Any, Any]) -> str:

@@ -108,13 +108,9 @@ def path_avoiding(edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Ca
 
 def story(path: list[Edge]) -> str:
     """A path as lines: what came, and where it led."""
-    lines = []
-    for edge in path:
-        came = str(edge.letter) if edge.letter else "Start"
-        if edge.spent:
-            came += f" ({edge.spent} used up: Failed[Exhausted])"
-        lines.append(f"      {came:<38} {edge}")
-    return "\n".join(lines)
+    came = [f"{edge.letter or 'Start'}{f' ({edge.spent} used up: Failed[Exhausted])' if edge.spent else ''}" for edge in path]
+    width = max(map(len, came))
+    return "\n".join(f"      {what:<{width}}  {edge}" for what, edge in zip(came, path, strict=True))
 
 
 def _reached(facts: Facts) -> None:
@@ -202,9 +198,15 @@ def _not_shadowed(facts: Facts) -> None:
     taken = {name for edge in facts.edges for name in edge.move.transitions}
     for arrow in chart.arrows:
         if arrow.name not in taken:
-            other = _shadow(chart, arrow, taken)
-            why = f": `{other.name}` is declared before it and answers every {arrow.on} in `{arrow.source}`; put it first or drop it" if other else f" in `{arrow.source}`: drop it"
-            chart.wrong(f"transition `{arrow.name}` never fires{why}")
+            chart.wrong(f"transition `{arrow.name}` never fires: {_why_not(chart, arrow, taken)}")
+
+
+def _why_not(chart: Chart, arrow: Arrow, taken: set[str]) -> str:
+    other = _shadow(chart, arrow, taken)
+    if other is None:
+        return f"all that it waits for in `{arrow.source}` is answered before it is asked; drop it"
+    does = "asks the same condition" if other.cond else f"answers every {arrow.on} in `{arrow.source}`"
+    return f"`{other.name}` is declared before it and {does}; put it first or drop it"
 
 
 def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
@@ -277,7 +279,7 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
     if not producers:
         given = ", ".join(dict.fromkeys(f"`{edge.by}` gives {edge.gives.__name__}" for edge in facts.edges if not issubclass(edge.gives, Failure)))
         what = f"{compiled.text} needs `{param}`, which" if compiled.fn else f"{compiled.text}, which"
-        remedy = "take what is there" if compiled.fn else "write `give=` a function that makes it of what is recorded"
+        remedy = "take one of these, or add a state that gives it" if compiled.fn else "write `give=` a function that makes it of what is recorded"
         facts.chart.wrong(f"{what} nothing here gives ({given}): {remedy}")
     offending = path_avoiding(facts.edges, lambda e: path in e.move.entered, lambda e: param.fits(e.by, e.gives))
     if offending is not None:

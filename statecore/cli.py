@@ -20,6 +20,7 @@ import click
 
 from statecore import finding, present
 from statecore.contract import Contract
+from statecore.engine import GRACE, OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
 from statecore.run import Run
@@ -30,6 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 CODES = {"completed": 0, "failed": 1, "cancelled": 1, "partial": 1}
 WAITING, STOPPED, PIPE_CLOSED = 3, 130, 141
 DATABASE = "statecore.db"
+STOPPING = f"stopping: calls in flight have {GRACE:g} s to end; once more stops at once"
 LISTED = 30
 """Runs that `runs` prints unless --limit says otherwise."""
 
@@ -40,9 +42,17 @@ def _database(text: str) -> Path:
     return Path(text)
 
 
-_db = click.option("--db", envvar="STATECORE_DB", default=DATABASE, show_default=True, help="The database; STATECORE_DB says it as well.")
+_db = click.option(
+    "--db",
+    envvar="STATECORE_DB",
+    default=DATABASE,
+    show_default=True,
+    help="The database; STATECORE_DB says it as well.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_refs = click.option("--workflow", "refs", multiple=True, metavar="REF", help="Also load this workflow (module:Workflow).")
+_refs = click.option(
+    "--workflow", "refs", multiple=True, metavar="REF", help="Also load this workflow (module:Workflow)."
+)
 _run_id = click.argument("name", metavar="RUN")
 _run_if_any = click.argument("name", metavar="[RUN]", required=False)
 _by = click.option("--by", required=True, help="Who says so.")
@@ -75,7 +85,7 @@ def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
     """Draw a workflow."""
     from statecore.graph import draw
 
-    click.echo(draw(finding.workflow(ref).machine.chart, form).rstrip("\n"))
+    _out(draw(finding.workflow(ref).machine.chart, form).rstrip("\n"))
 
 
 # -- runs
@@ -83,17 +93,28 @@ def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
 
 @cli.command()
 @click.argument("ref")
-@click.option("--input", "source", required=True, metavar="FILE|-|JSON", help="The run's input: a file, standard input, or JSON itself.")
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    metavar="FILE|-|JSON",
+    help="The run's input: a file, standard input, or JSON itself.",
+)
 @click.option("--tenant", default="", help="Whose run it is; recorded with it.")
 @_db
 @_json
 def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
     """Start a run and see it through."""
-    from statecore.engine import fresh_id
-
     machine = finding.workflow(ref).machine
     plain = _input(source, machine.contracts[machine.chart.takes.__name__])
-    request = {"do": "start", "run": fresh_id(), "ref": ref, "fingerprint": machine.fingerprint, "input": plain, "tenant": tenant}
+    request = {
+        "do": "start",
+        "run": fresh_id(),
+        "ref": ref,
+        "fingerprint": machine.fingerprint,
+        "input": plain,
+        "tenant": tenant,
+    }
     _write(db, request, [ref], as_json)
 
 
@@ -119,7 +140,9 @@ def resume(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
 @_json
 def answer(name: str, call: str, value: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """Settle a parked call: done, with the result that JSON gives, or not done."""
-    _write(db, {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}, refs, as_json)
+    _write(
+        db, {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}, refs, as_json
+    )
 
 
 @cli.command()
@@ -135,23 +158,28 @@ def cancel(name: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json
 
 
 @cli.command()
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"The newest N  [default: {LISTED}; with --json all]")
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help=f"The newest N  [default: {LISTED}; with --json all]"
+)
 @click.option("--open", "only_open", is_flag=True, help="Only those that are not finished.")
 @_db
 @_json
 def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
     """List the runs, newest last."""
-    from statecore.engine import OPEN
     from statecore.inquiry import listing
 
-    found, count = _run(listing(_database(db), limit if limit is not None or as_json else LISTED, OPEN if only_open else None))
+    found, count = _run(
+        listing(_database(db), limit if limit is not None or as_json else LISTED, OPEN if only_open else None)
+    )
     if as_json:
         _print_json(found)
         return
     _print(*(present.table(found) if found else []))
     left, what = count - len(found), "open run" if only_open else "run"
     if left or not found:
-        _print(f"{present.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s")
+        _print(
+            f"{present.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s"
+        )
 
 
 @cli.command()
@@ -170,7 +198,11 @@ def show(name: str, at: int | None, db: str, as_json: bool) -> None:
     _print(*present.overview(found.run, found.turns, found.whole, _options(db)))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {found.run.id}{_options(db)}`"
-        _print(f"worker    process {found.worker}" if found.worker else f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on")
+        _print(
+            f"worker    process {found.worker}"
+            if found.worker
+            else f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on"
+        )
 
 
 @cli.command()
@@ -183,7 +215,7 @@ def log(name: str, db: str, as_json: bool) -> None:
 
     turns = _run(shown(_database(db), name)).turns
     for turn in turns if as_json else ():
-        click.echo(json.dumps(present.turn_json(turn)))
+        _print_json(present.turn_json(turn), None)
     if not as_json:
         _print(*present.lines(turns))
 
@@ -207,7 +239,9 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
         _note(f"not decided again: {why}")
     if not as_json:
         decided = found.runs - len(found.skipped)
-        _print(f"{present.times(found.runs, 'run')}, {decided} decided again: {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}")
+        _print(
+            f"{present.times(found.runs, 'run')}, {decided} decided again: {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}"
+        )
         _print("a cut tail, or a run that is gone as a whole, shows only against a head kept elsewhere")
     sys.exit(1 if found.flaws else 0)
 
@@ -221,9 +255,15 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
 @click.option("--db", default=None, help="The database [default: one of its own in a new directory].")
 def demo(repository: str | None, revision: str | None, db: str | None) -> None:
     """Review a real git change, kill the worker half-way, and watch it finish from its log."""
-    from statecore.demo.show import demonstrate
+    try:
+        from statecore.demo.show import demonstrate
+    except ModuleNotFoundError as error:
+        raise BadInput(f"the demo needs {error.name}: pip install 'statecore[change]'") from None
 
-    sys.exit(demonstrate(repository, revision, Path(db) if db else None, _print))
+    def title(text: str) -> None:
+        _print("", text, bold=True)
+
+    sys.exit(demonstrate(repository, revision, Path(db) if db else None, _print, title))
 
 
 @cli.command()
@@ -245,15 +285,15 @@ def doctor(db: str, as_json: bool) -> None:
 
 
 def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool) -> NoReturn:
+    from statecore.inquiry import existing
     from statecore.session import Progress, carry_out
 
     refs = list(refs)
-    database, known = _database(db), _loaded(refs)
-    if request["do"] != "start" and not database.exists():
-        raise BadInput(f"there is no database {db}: name another with --db or STATECORE_DB, or begin one with `statecore run`")
+    database = _database(db) if request["do"] == "start" else existing(_database(db))
+    known = _loaded(refs)
     progress = Progress(_tell)
     try:
-        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress))
+        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), STOPPING)
     except KeyboardInterrupt:
         _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
         sys.exit(STOPPED)
@@ -265,14 +305,16 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
         _print(present.headline(found, parked), *present.result(found), *(f"next      {line}" for line in following))
     if not ended and not as_json:
         _print("no run to take up")
+    if progress.cut:
+        _tell(_how_to_go_on(progress.runs, 0, _options(db, refs)))
     sys.exit(_code(ended))
 
 
 def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
     which = f" {runs[0]}" if len(runs) == 1 else ""
     if elsewhere:
-        return f"\nnot watched any more; process {elsewhere} goes on with it: `statecore {f'show{which}' if which else 'runs'}{options}` looks"
-    return f"\nstopped; nothing is lost: `statecore resume{which}{options}` goes on"
+        return f"not watched any more; process {elsewhere} goes on with it: `statecore {f'show{which}' if which else 'runs'}{options}` looks"
+    return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 
 def _options(db: str, refs: Iterable[str] = ()) -> str:
@@ -313,7 +355,9 @@ def _input(source: str, contract: Contract[Any]) -> Any:
             with sys.stdin.buffer if source == "-" else open(source, "rb") as file:
                 text = file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise BadInput(f"{where}: {error.strerror}: give a file that can be read, - for standard input, or JSON") from None
+            raise BadInput(
+                f"{where}: {error.strerror}: give a file that can be read, - for standard input, or JSON"
+            ) from None
     try:
         plain = parse(text)
         contract.fit(plain)
@@ -322,10 +366,60 @@ def _input(source: str, contract: Contract[Any]) -> Any:
     return plain
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. Ctrl-C, SIGTERM and a closed terminal stop it cleanly; once more, at once."""
+def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
+    """Run to the end. Ctrl-C, SIGTERM and a closed terminal stop it cleanly, and say that they do; once more, at once."""
 
-    async def main() -> NoReturn:
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop() -> None:
+            if stopping and not task.cancelling():
+                _tell(f"\n{stopping}")
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+class _PipeClosed(Exception):  # noqa: N818 - no error: whoever reads has read enough
+    pass
+
+
+def _out(text: str, **style: Any) -> None:
+    try:
+        click.secho(text, **style)
+    except BrokenPipeError:
+        raise _PipeClosed from None
+
+
+def _print(*lines: str, **style: Any) -> None:
+    """Results, each line of them safe for a terminal whatever it tells of."""
+    for line in lines:
+        _out("\n".join(present.visible(part) for part in line.split("\n")), **style)
+
+
+def _print_json(data: Any, indent: int | None = 2) -> None:
+    _out(json.dumps(data, indent=indent))
+
+
+def _tell(line: str) -> None:
+    """Progress. Nobody may be listening any more: a closed terminal stops no work."""
+    with suppress(OSError):
+        click.echo("\n".join(present.visible(part) for part in line.split("\n")), err=True)
+
+
+def _note(text: str) -> None:
+    _tell(f"note: {text}")
+
+
+def main() -> NoReturn:
     """The entry point: every foreseen fault is one line on standard error, and no traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -339,15 +433,19 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def _main() -> int:
     try:
         arm_from_environment()
-        code = cli(standalone_mode=False)
+        code = cli(standalone_mode=False, prog_name="statecore")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
     except click.ClickException as error:
-        _tell(error.format_message() if error.ctx is None else f"{error.ctx.get_usage()}\nerror: {error.format_message()}")
+        usage = f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else ""
+        _tell(f"{usage}error: {error.format_message()}")
         return 2
     except (click.Abort, KeyboardInterrupt):
         return STOPPED
-    except BrokenPipeError:
+    except (_PipeClosed, BrokenPipeError):
         return PIPE_CLOSED
     except OSError as error:
         _tell(f"error: {error.filename or 'system'}: {error.strerror or error}")

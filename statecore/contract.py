@@ -241,7 +241,7 @@ def _short(value: Any) -> str:
 def _exactly(kind: type) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise ValueError(f"expected {kind.__name__}, found {type(value).__name__} {_short(value)}")
+            raise ValueError(f"expected {spelled(kind)}, found {type(value).__name__} {_short(value)}")
         return value
 
     return hook
@@ -278,6 +278,11 @@ def _str(value: Any, _: Any) -> str:
     return value
 
 
+def _but_enums(hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """cattrs finds these hooks for subclasses too, of which an IntEnum and a StrEnum are some."""
+    return lambda value, hint: _enum(value, hint) if _is_enum(hint) else hook(value, hint)
+
+
 def _literal(value: Any, hint: Any) -> Any:
     for member in get_args(hint):
         if type(member) is type(value) and member == value:
@@ -303,6 +308,8 @@ def _is_enum(hint: Any) -> bool:
 def _enum(value: Any, hint: Any) -> Any:
     """By value and by type: `Enum(1.0)` and `Enum(True)` would both find the member 1."""
     for member in hint:
+        if value is member:  # a StrEnum, which cattrs leaves as it is until it is JSON
+            return member
         if type(member.value) is type(value) and member.value == value:
             return member
     raise ValueError(f"expected {' or '.join(repr(member.value) for member in hint)}, found {type(value).__name__} {_short(value)}")
@@ -417,14 +424,15 @@ def _union_out(hint: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
 
 def _make_converter() -> cattrs.Converter:
     made = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-    made.register_structure_hook(int, _int)
-    made.register_structure_hook(float, _float)
-    made.register_structure_hook(str, _str)
+    for plain, hook in ((int, _int), (float, _float), (str, _str)):
+        made.register_structure_hook(plain, _but_enums(hook))
     made.register_structure_hook(bool, _exactly(bool))
+    made.register_structure_hook(types.NoneType, _exactly(types.NoneType))
     for kind in (datetime, date):
         made.register_structure_hook(kind, _datetime)
         made.register_unstructure_hook(kind, lambda value: value.isoformat())
     made.register_structure_hook_factory(_is_enum, lambda _hint, _converter: _enum)
+    made.register_unstructure_hook_factory(_is_enum, lambda _hint, _converter: lambda member: member.value)
     made.register_structure_hook_factory(_is_literal, lambda _hint, _converter: _literal)
     made.register_structure_hook_factory(_is_class, _class)
     made.register_structure_hook_factory(_is_collection, _collection)

@@ -1,19 +1,24 @@
 """Theory of operation. Everything that decides is in this file, and it waits for nothing.
 
-A run is where its chart is, the values recorded so far, and the calls that are open. An input (an outcome, a signal, a wait that is
-over, a crash that cut a call) is answered by one turn: a list of events, appended together or not at all.
+A run is where its chart is, the values recorded so far, and the calls that are open. An input (an outcome, a
+signal, a wait that is over, a crash that cut a call) is answered by one turn: a list of events, appended together
+or not at all.
 
 1. An outcome belongs to an open call and its current attempt; any other is late: recorded, and nothing fires.
-2. An output is judged before it is believed: by the contract, then by the after-guards. What is rejected counts as Failed[Rejected].
-3. A failure that another attempt may mend waits for it (never around a `once` effect). Then come the fallbacks, after an effect only
-   if the failure proves that nothing happened. Then the chart is asked. What cannot be known parks the call.
-4. The table gives the row for (configuration, letter). Its questions are answered by the payload and by the run, and the answers are
-   recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound with nothing after it makes
-   the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
-5. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values, the guards are
-   asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same turn.
+2. An output is judged before it is believed: by the contract, then by the after-guards. What is rejected counts as
+   Failed[Rejected].
+3. A failure that another attempt may mend waits for it (never around a `once` effect). Then come the fallbacks,
+   after an effect only if every failure proves that nothing happened. Then the chart is asked. What cannot be known
+   parks the call.
+4. The table gives the row for (configuration, letter). Its questions are answered by the payload and by the run, and
+   the answers are recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound
+   with nothing after it makes the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
+5. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
+   the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same
+   turn.
 
-`decide` is a pure function of (machine, run, input, what the guards answer). Nothing here looks at a clock: an input brings its time.
+`decide` is a pure function of (machine, run, input, what the guards answer). Nothing here looks at a clock: an
+input brings its time.
 """
 
 import hashlib
@@ -68,7 +73,9 @@ from statecore.table import Ask, Move, Row
 from statecore.workflow import Machine
 
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
-"""Seconds before the second attempt, doubled for each further one, and their most. Half of each wait is jitter from the call's key."""
+"""Seconds before the second attempt, doubled for each further one, and their most. Half of each wait is jitter from
+the call's key.
+"""
 
 MAX_CUTS = 5
 """How often a crash may cut the same attempt before the call is taken for what kills the process, and parked."""
@@ -81,8 +88,8 @@ Asked = tuple[tuple[str, bool], ...]
 def decide(machine: Machine, run: Run, input: Input, admission: Admission | None = None) -> tuple[Event, ...]:
     """The events of the turn that answers `input`; empty where nothing changes.
 
-    Raises BadInput where the input of a start or a signal is not what its contract admits, NotPossible where the run is finished or
-    was started on another fingerprint.
+    Raises BadInput where the input of a start or a signal is not what its contract admits, NotPossible where the
+    run is finished or was started on another fingerprint.
     """
     return step(machine, run, input, admission)[0]
 
@@ -153,7 +160,9 @@ class _Turn:
             self.completed(call, input)
 
     def open_call(self, input: Completed[Any] | Failed[Failure]) -> Call | None:
-        """The call that an outcome answers; None where it is over, or another attempt is open, or only a person may settle it."""
+        """The call that an outcome answers; None where it is over, or another attempt is open, or only a person may
+        settle it.
+        """
         calls = self.run.calls
         id = input.call or (next(iter(calls)) if len(calls) == 1 else "")
         call = calls.get(id)
@@ -175,7 +184,9 @@ class _Turn:
     def signal(self, input: Signal[Any]) -> None:
         contract = self.machine.contracts.get(type(input.value).__name__)
         if contract is None:
-            raise BadInput(f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition names as Signal[...]")
+            raise BadInput(
+                f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition names as Signal[...]"
+            )
         value = contract.pack(input.value)
         letter = self.machine.table.letter(None, Signal, contract.cls)
         row = self.machine.table.rows.get((self.run.config, letter)) if letter else None
@@ -209,9 +220,13 @@ class _Turn:
         if call.effect == "once":
             self.unknown(call, input.why)
         elif call.cuts >= MAX_CUTS:
-            self.emit(CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt))
+            self.emit(
+                CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt)
+            )
         else:
-            self.admit(CallStarted(call.id, call.specialist, call.attempt, call.rank, call.effect, cuts=call.cuts + 1), call)
+            self.admit(
+                CallStarted(call.id, call.specialist, call.attempt, call.rank, call.effect, cuts=call.cuts + 1), call
+            )
 
     # -- outcomes of a call
 
@@ -263,13 +278,17 @@ class _Turn:
         answered = letter is not None and self.machine.table.rows.get((self.run.config, letter)) is not None
         return "" if answered else f"no failure that anything answers in `{self.run.config}`"
 
-    def failed(self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None) -> None:
+    def failed(
+        self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None
+    ) -> None:
         if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
             self.unknown(call, printable(failure.why) or told(failure))
             return
         state, settled = self.state(call), bool(input.by)
         untouched = failure.nothing_happened
-        event = CallFailed(call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched)
+        event = CallFailed(
+            call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched
+        )
         if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts:
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
         elif not settled and (following := self.following(call, untouched)):
@@ -280,7 +299,9 @@ class _Turn:
             self.fire(call.state, Failed, failure)
 
     def following(self, call: Call, untouched: bool) -> Specialist[Any, Any] | None:
-        """The fallback that may be tried: after an effect only if it is known of every attempt that nothing happened."""
+        """The fallback that may be tried: after an effect only if it is known of every attempt that nothing
+        happened.
+        """
         specialists = self.state(call).specialists
         safe = call.effect == "pure" or (call.untouched and untouched)
         return specialists[call.rank + 1] if safe and call.rank + 1 < len(specialists) else None
@@ -297,7 +318,9 @@ class _Turn:
     # -- the chart
 
     def fire(self, of: str, kind: type, value: Any, instead: Failure | None = None, before: Asked = ()) -> None:
-        """Look the outcome up and take the move. `instead`: the failure that took its place; `before`: what was asked until then."""
+        """Look the outcome up and take the move. `instead`: the failure that took its place; `before`: what was
+        asked until then.
+        """
         table = self.machine.table
         letter = table.letter(of, kind, type(value))
         row = table.rows.get((self.run.config, letter)) if letter else None
@@ -312,7 +335,9 @@ class _Turn:
         elif (failure := self.exhausted(asked)) and not isinstance(instead, Exhausted):
             self.fire(of, Failed, failure, failure, asked)
         else:
-            raise StatecoreError(f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not complete")
+            raise StatecoreError(
+                f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not complete"
+            )
 
     def exhausted(self, asked: Asked) -> Exhausted | None:
         """The failure for the first bound that was used up on the way."""
@@ -340,15 +365,16 @@ class _Turn:
         return row, tuple(asked)
 
     def move(self, move: Move, asked: Asked = (), of: str = "", instead: Payload | None = None) -> None:
-        config = move.config
-        self.emit(Moved(move.transitions, config.states, move.left, move.entered, asked, config.history, of if instead else "", instead))
+        config, of = move.config, of if instead else ""
+        self.emit(Moved(move.transitions, config.states, move.left, move.entered, asked, config.history, of, instead))
         nodes = self.machine.chart.nodes
         for path in config.states:
             if nodes[path].final and nodes[path].parent is None:
                 self.emit(Finished(nodes[path].outcome))
                 return
         due = {path: self.run.entries[path] for path in move.entered if path in self.machine.handovers}
-        for path, entry in due.items():  # what one wants may fail at once and move the run on, out of the others or into them again
+        # What one state wants may fail at once and move the run on, out of the others or into them again.
+        for path, entry in due.items():
             if path in self.run.config.states and self.run.entries[path] == entry and not self.run.outcome:
                 self.want(path)
 
@@ -449,7 +475,8 @@ class _Turn:
         return self.machine.contracts[type(value).__name__].pack(value)
 
     def question(self, call: Call, value: Any) -> Question[Any]:
-        return Question(value, self.run.id, call.id, call.state, call.specialist, call.attempt, call.effect, self.at, self.run.tenant)
+        asked = (call.id, call.state, call.specialist, call.attempt, call.effect)
+        return Question(value, self.run.id, *asked, self.at, self.run.tenant)
 
 
 class _Raised(Exception):  # noqa: N818 - carries a failure to where the chart is asked again

@@ -1,7 +1,7 @@
 """Dispatch: one attempt of a specialist, from the request to an outcome. What it raises becomes a value here.
 
-A plain function runs in a thread of its own, a daemon, so that one that hangs keeps neither the engine nor the exit of the
-process. A thread cannot be stopped: what it gives after its time is handed to `late`.
+A plain function runs in a thread of its own, a daemon, so that one that hangs keeps neither the engine nor the exit
+of the process. A thread cannot be stopped: what it gives after its time is handed to `late`.
 """
 
 import asyncio
@@ -39,15 +39,17 @@ class Dispatcher:
         self._working.add(flight)
         flight.add_done_callback(self._working.discard)
 
-    async def run(self, specialist: Specialist[Any, Any], request: Any, call: Call, timeout: float, late: Late) -> Outcome | None:
-        """The outcome of one attempt; None where it was stopped from outside. `timeout` in seconds.
+    async def run(
+        self, specialist: Specialist[Any, Any], request: Any, call: Call, limit: float, late: Late
+    ) -> Outcome | None:
+        """The outcome of one attempt; None where it was stopped from outside. `limit` in seconds.
 
         Async work is only as stoppable as it lets itself be: one that swallows its cancellation is waited for.
         """
         task = asyncio.current_task()
         assert task is not None
         args = (request, attrs.evolve(call, home=self.home)) if specialist.told_call else (request,)
-        scope = asyncio.timeout(timeout)
+        scope = asyncio.timeout(limit)
         try:
             async with scope:
                 failpoint(Point.BEFORE_CALL)
@@ -61,7 +63,7 @@ class Dispatcher:
             return None if task.cancelling() else failed(error, call, specialist)
         except TimeoutError as error:
             if scope.expired():
-                return Failed(TimedOut(f"no outcome after {timeout:g} s", timeout), call.id, call.attempt, rank=call.rank)
+                return Failed(TimedOut(f"no outcome after {limit:g} s", limit), call.id, call.attempt, rank=call.rank)
             return failed(error, call, specialist)
         except (Exception, SystemExit) as error:
             return failed(error, call, specialist)
@@ -91,7 +93,9 @@ def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any]) -
     return Failed(failure, call.id, call.attempt, detail=detail, rank=call.rank)
 
 
-def _in_thread(specialist: Specialist[Any, Any], args: tuple[Any, ...], call: Call, late: Late) -> asyncio.Future[Outcome]:
+def _in_thread(
+    specialist: Specialist[Any, Any], args: tuple[Any, ...], call: Call, late: Late
+) -> asyncio.Future[Outcome]:
     loop = asyncio.get_running_loop()
     promised: asyncio.Future[Outcome] = loop.create_future()
 

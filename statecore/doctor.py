@@ -6,9 +6,11 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from statecore.errors import StatecoreError
-from statecore.mailbox import beside
-from statecore.sqlite import SqliteLog
+from statecore.errors import BadInput, StatecoreError
+from statecore.finding import configured
+from statecore.inquiry import NoDatabase, reading
+from statecore.mailbox import beside, served
+from statecore.present import times
 
 Finding = tuple[str, bool, str]
 
@@ -18,7 +20,15 @@ LOW_DISK = 256 * 1024 * 1024
 
 async def examine(database: Path) -> list[Finding]:
     """Each finding: what was looked at, whether it is good, and what was found."""
-    return [_python(), _sqlite(), *map(_room, ("guards", "specialists")), _ruff(), _disk(database), *await _database(database)]
+    return [
+        _python(),
+        _sqlite(),
+        *map(_room, ("guards", "specialists")),
+        _ruff(),
+        _workflows(),
+        _disk(database),
+        *await _database(database),
+    ]
 
 
 def _python() -> Finding:
@@ -27,7 +37,11 @@ def _python() -> Finding:
 
 
 def _sqlite() -> Finding:
-    return "sqlite", sqlite3.sqlite_version_info >= (3, 37), f"{sqlite3.sqlite_version} (3.37 or newer); one process writes a file at a time"
+    return (
+        "sqlite",
+        sqlite3.sqlite_version_info >= (3, 37),
+        f"{sqlite3.sqlite_version} (3.37 or newer); one process writes a file at a time",
+    )
 
 
 def _room(name: str) -> Finding:
@@ -39,12 +53,21 @@ def _room(name: str) -> Finding:
     if place is None:
         return f"package {name}", False, "not there: install statecore again"
     good = place == home
-    return f"package {name}", good, f"{place / name}" + ("" if good else f" is not the one of statecore in {home}: uninstall the foreign package `{name}`")
+    return (
+        f"package {name}",
+        good,
+        f"{place / name}"
+        + ("" if good else f" is not the one of statecore in {home}: uninstall the foreign package `{name}`"),
+    )
 
 
 def _ruff() -> Finding:
     there = importlib.util.find_spec("ruff") is not None and importlib.util.find_spec("unidiff") is not None
-    return "change review", there, "ruff and unidiff are there" if there else "needs ruff and unidiff: pip install 'statecore[change]'"
+    return (
+        "change review",
+        there,
+        "ruff and unidiff are there" if there else "needs ruff and unidiff: pip install 'statecore[change]'",
+    )
 
 
 def _disk(database: Path) -> Finding:
@@ -55,23 +78,55 @@ def _disk(database: Path) -> Finding:
     return "disk", free >= LOW_DISK, f"{free // 2**20} MiB free in {place}"
 
 
-async def _database(database: Path) -> list[Finding]:
-    if not database.exists():
-        return [("database", True, f"{database} is not there yet; the first run makes it")]
+def _workflows() -> Finding:
     try:
-        async with await SqliteLog.open(database, readonly=True) as log:
+        found, wrong = configured()
+    except BadInput as error:
+        return "workflows", False, str(error)
+    names = ", ".join(f"{cls.machine.name} {cls.machine.chart.version}" for cls in found) or "none"
+    return (
+        "workflows",
+        not wrong,
+        "; ".join(wrong) or f"{names} (--workflow, or `workflows` in statecore.toml, adds to them)",
+    )
+
+
+async def _database(database: Path) -> list[Finding]:
+    try:
+        async with reading(database) as log:
             flaws = await log.verify()
             labels = [info.label for info in await log.streams()]
+    except NoDatabase:
+        return [("database", True, f"{database} is not there yet; the first run makes it")]
     except StatecoreError as error:
         return [("database", False, str(error))]
     counted = ", ".join(f"{labels.count(label)} {label}" for label in dict.fromkeys(labels)) or "no runs"
-    first = f": {flaws[0].what}" if flaws else ""
-    held = "a process holds it and answers at its socket" if beside(database).exists() else "nobody serves it now"
-    wal = database.with_name(database.name + "-wal")
-    size = f"{database.stat().st_size // 1024} KiB" + (f", and {wal.stat().st_size // 1024} KiB not yet folded in" if wal.exists() else "")
+    chain = (
+        f"{times(len(flaws), 'flaw')}, the first: {flaws[0].what}: see `statecore verify`"
+        if flaws
+        else "every row is as it was written"
+    )
+    holder = await served(beside(database))
+    parked = labels.count("parked")
     return [
-        ("database", True, f"{database}: {size}; {counted}"),
-        ("chain", not flaws, f"{len(flaws)} flaws{first}: see `statecore verify`" if flaws else "every row is as it was written"),
-        ("holder", True, held),
-        ("parked", "parked" not in labels, f"{labels.count('parked')} runs wait for somebody to settle a call: `statecore runs`" if "parked" in labels else "no run is parked"),
+        ("database", True, f"{database}: {_size(database)}; {counted}"),
+        ("chain", not flaws, chain),
+        (
+            "holder",
+            True,
+            f"process {holder} holds it and takes requests" if holder else "no statecore process works on it now",
+        ),
+        (
+            "parked",
+            not parked,
+            f"{times(parked, 'run')} to be settled by somebody: see `statecore runs --open`" if parked else "no run",
+        ),
     ]
+
+
+def _size(database: Path) -> str:
+    wal = database.with_name(f"{database.name}-wal")
+    unfolded = wal.stat().st_size if wal.exists() else 0
+    return f"{database.stat().st_size // 1024} KiB" + (
+        f" and {unfolded // 1024} KiB not folded in yet" if unfolded else ""
+    )

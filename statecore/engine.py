@@ -1,11 +1,12 @@
-"""The engine: the only code that waits. It asks the decider what happens next, appends that in one commit, and then does it.
+"""The engine: the only code that waits. It asks the decider what happens next, appends that in one commit, and then
+does it.
 
-Nothing happens between the decision and the commit, so there is nothing to roll back; a crash after the commit is repaired from the
-log alone. Runs are independent; the inputs of one run are taken one after the other. Only an engine appends to a log, and one engine
-has a log at a time.
+Nothing happens between the decision and the commit, so there is nothing to roll back; a crash after the commit is
+repaired from the log alone. Runs are independent; the inputs of one run are taken one after the other. Only an
+engine appends to a log, and one engine has a log at a time.
 
-An append that fails leaves the engine broken: it starts nothing more, and whoever waits is told. What is in the log by then is found
-by opening it again.
+An append that fails leaves the engine broken: it starts nothing more, and whoever waits is told. What is in the log
+by then is found by opening it again.
 """
 
 import asyncio
@@ -75,9 +76,9 @@ class _Closing(Guarded):
 
 @attrs.define(eq=False)
 class _Held:
-    """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about, calls may
-    start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched calls, each with its
-    attempt.
+    """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
+    calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
+    calls, each with its attempt.
     """
 
     run: Run
@@ -96,9 +97,11 @@ def _flight(call: Call) -> tuple[str, int, int, int]:
 
 
 class Engine:
-    """Runs workflows on a log. Use it as an async context manager; leaving it stops the work cleanly and closes the log.
+    """Runs workflows on a log. Use it as an async context manager; leaving it stops the work cleanly and closes the
+    log.
 
-    `workflows`: those whose runs it may take up. `guards`: asked for every call, before those of its state. `clock`, `ids`: ports.
+    `workflows`: those whose runs it may take up. `guards`: asked for every call, before those of its state.
+    `clock`, `ids`: ports.
     """
 
     def __init__(
@@ -127,7 +130,9 @@ class Engine:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     # -- what a user asks for
@@ -147,7 +152,8 @@ class Engine:
         return await self.wait(await self.start(workflow, value, run=run, tenant=tenant))
 
     async def wait(self, run: str) -> Run:
-        """The run as soon as nothing of it is in flight or timed here: finished, parked, or waiting for the world outside.
+        """The run as soon as nothing of it is in flight or timed here: finished, parked, or waiting for the world
+        outside.
 
         Raises UnknownRun; LogError where the log failed meanwhile.
         """
@@ -173,9 +179,11 @@ class Engine:
         return held.parked if held else ""
 
     async def resume(self, run: str | None = None) -> list[str]:
-        """Take up every run that is not finished (or one), as its log left it; their ids, in the order in which they began.
+        """Take up every run that is not finished (or one), as its log left it; their ids, in the order in which
+        they began.
 
-        A run that cannot be taken up here (its workflow is not loaded, a turn cannot be read) is parked with the reason and stops no other.
+        A run that cannot be taken up here (its workflow is not loaded, a turn cannot be read) is parked with the
+        reason and stops no other.
         """
         names = [run] if run else [info.name for info in await self.log.streams(labels=OPEN)]
         for name in names:
@@ -192,7 +200,8 @@ class Engine:
     async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str) -> Run:
         """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
 
-        Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does not admit the result.
+        Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does
+        not admit the result.
         """
         if not by:
             raise BadInput("expected the name of who settles the call, found none: say `by`")
@@ -204,7 +213,7 @@ class Engine:
             self._door(held, found, type(outcome).__name__).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
-        return (await self._shielded(self._told(run, settlement)))[1]
+        return (await self._shielded(self._hear(run, settlement)))[1]
 
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
         """The contracts that a parked call may be settled with. Raises as `answer` does."""
@@ -220,17 +229,19 @@ class Engine:
 
     async def signal(self, run: str, value: Any, *, by: str = "") -> tuple[Event, ...]:
         """Tell a run something that answers no call; the events that it led to. Raises UnknownRun, BadInput."""
-        return (await self._shielded(self._told(run, lambda _: Signal(value, at=self.clock.now(), by=by))))[0]
+        return (await self._shielded(self._hear(run, lambda _: Signal(value, at=self.clock.now(), by=by))))[0]
 
     async def cancel(self, run: str, *, by: str, why: str) -> Run:
-        """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is finished."""
-        return (await self._shielded(self._told(run, lambda _: Cancel(self.clock.now(), by, why))))[1]
+        """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is
+        finished.
+        """
+        return (await self._shielded(self._hear(run, lambda _: Cancel(self.clock.now(), by, why))))[1]
 
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
 
-        A call that is stopped leaves its CallStarted in the log: the next `resume` treats it as cut by a crash. One that became due
-        meanwhile is deferred to that `resume`, so that it is not taken for one that was dispatched.
+        A call that is stopped leaves its CallStarted in the log: the next `resume` treats it as cut by a crash. One
+        that became due meanwhile is deferred to that `resume`, so that it is not taken for one that was dispatched.
         """
         self._closing = True
         self._admission = _Closing(self.ledger, self._admission.guards)
@@ -260,12 +271,11 @@ class Engine:
         try:
             await self._take(held, input)
             self._held[input.run] = held
-            self._act(held)
         finally:
             self._starting.discard(input.run)
             self._release(held)
 
-    async def _told(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
+    async def _hear(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
         """Take what the world outside says to a run; the events that it led to, and the run as it is then."""
         async with self._holding(run) as held:
             if held.machine is None:
@@ -283,11 +293,12 @@ class Engine:
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)
-            await self._append(Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition))
+            await self._append(
+                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
+            )
             failpoint(Point.AFTER_APPEND)
             held.run = after
-        if self._held.get(held.run.id) is held:
-            self._act(held)
+        self._act(held)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
@@ -340,7 +351,8 @@ class Engine:
 
     def _set_timers(self, held: _Held) -> None:
         self._stop_timers(held)
-        loop, now = asyncio.get_running_loop(), max(self.clock.now(), held.run.at)  # no wait is longer than it was meant to be
+        loop = asyncio.get_running_loop()
+        now = max(self.clock.now(), held.run.at)  # a clock that was put back makes no wait longer
         for call in held.run.calls.values():
             if call.wake is not None:
                 held.timers[call.id] = loop.call_later(max(0.0, call.wake - now), self._elapsed, held, call)
@@ -351,7 +363,9 @@ class Engine:
         held.timers.clear()
 
     def _elapsed(self, held: _Held, call: Call) -> None:
-        """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once more."""
+        """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once
+        more.
+        """
         held.timers.pop(call.id, None)
         if not self._closing:
             self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
@@ -382,7 +396,7 @@ class Engine:
 
     async def _note(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
         with suppress(StatecoreError):
-            await self._told(run, lambda _: outcome)
+            await self._hear(run, lambda _: outcome)
 
     def _reconcile(self, held: _Held, call: str) -> None:
         found = held.run.calls.get(call)
@@ -390,14 +404,16 @@ class Engine:
             return
         specialist = self._specialist(held, found)
         if specialist.reconcile is not None and not self._closing:
-            timeout = held.machine.chart.state(found.state).timeout
-            self._spawn(held, partial(self._ask_receiver, held, found, specialist.reconcile, timeout))
+            limit = held.machine.chart.state(found.state).timeout
+            self._spawn(held, partial(self._ask_receiver, held, found, specialist.reconcile, limit))
 
-    async def _ask_receiver(self, held: _Held, call: Call, reconcile: Callable[[Call], Awaitable[Any]], timeout: float) -> None:
+    async def _ask_receiver(
+        self, held: _Held, call: Call, reconcile: Callable[[Call], Awaitable[Any]], limit: float
+    ) -> None:
         """A receiver that cannot be asked, does not know, or gives what is no result, leaves the call to a person."""
         at, by, why = self.clock.now, "reconcile", "the receiver was asked by the call's key"
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
             if found is None or held.machine is None:
                 return
@@ -441,7 +457,9 @@ class Engine:
                 self._settle(paused)
 
     async def _take_up(self, name: str) -> None:
-        """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is dispatched."""
+        """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is
+        dispatched.
+        """
         held = await self._load(name)
         self._held[name], held.ready = held, False
         try:
@@ -449,6 +467,8 @@ class Engine:
                 failpoint(Point.DURING_RESUME)
                 await self._take_up_call(held, call)
         except Exception as error:
+            if error is self._broken:
+                raise
             self._park(held, error)
         held.ready = True
         self._act(held)
@@ -486,7 +506,9 @@ class Engine:
         if found is None:
             raise UnknownCall(f"{held.run.id} has no open call {name} (open: {', '.join(calls) or 'none'})")
         if found.status is not CallState.UNKNOWN:
-            raise NotPossible(f"{found.id} of {held.run.id} is {found.status.value}: only a parked call is settled by hand")
+            raise NotPossible(
+                f"{found.id} of {held.run.id} is {found.status.value}: only a parked call is settled by hand"
+            )
         return found
 
     def _specialist(self, held: _Held, call: Call) -> Specialist[Any, Any]:
@@ -504,7 +526,7 @@ class Engine:
 
     def _moving(self) -> bool:
         """Whether anything is under way that may let a call start which a guard holds."""
-        return bool(self._users or self._taking_up) or any(held.timers for held in self._held.values())
+        return bool(self._users or self._taking_up or self._asking) or any(held.timers for held in self._held.values())
 
     def _settle(self, held: _Held) -> None:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
@@ -543,7 +565,9 @@ class Engine:
         return task
 
     async def _quietly(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> None:
-        """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this run and no other."""
+        """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this
+        run and no other.
+        """
         try:
             await work()
         except Exception as error:
@@ -559,7 +583,9 @@ class Engine:
         self._ask_again_soon()
 
     async def _shielded(self, work: Coroutine[Any, Any, R]) -> R:
-        """A turn is taken whole even where the one who asked for it goes away. Raises NotPossible where the engine is closed."""
+        """A turn is taken whole even where the one who asked for it goes away. Raises NotPossible where the engine
+        is closed.
+        """
         if self._closing:
             work.close()
             raise NotPossible("the engine is closed: open one on the log again")

@@ -1,4 +1,4 @@
-"""Finding workflow classes: by REF (`module:Workflow`), from `statecore.toml` or `[tool.statecore]`, and by entry point.
+"""Finding workflow classes: by REF (`module:Workflow`), by `statecore.toml` or `[tool.statecore]`, by entry point.
 
 Only what a person named is ever imported: a REF on the command line, or the configuration of the working directory.
 """
@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from statecore.errors import BadInput, DefinitionError, UnknownWorkflow
+from statecore.failures import told
 from statecore.workflow import Workflow
 
 GROUP = "statecore.workflows"
+
+
+class NotInstalled(UnknownWorkflow):
+    """The module is there, and another one that it needs is not."""
 
 
 def workflow(ref: str) -> type[Workflow[Any]]:
@@ -25,7 +30,11 @@ def workflow(ref: str) -> type[Workflow[Any]]:
     found = getattr(module, name, None)
     if isinstance(found, type) and issubclass(found, Workflow) and found is not Workflow:
         return found
-    there = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Workflow) and value is not Workflow]
+    there = [
+        key
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Workflow) and value is not Workflow
+    ]
     what = f"{name} is no workflow" if found is not None else f"has no {name}"
     raise UnknownWorkflow(f"{ref}: module {module_name} {what}; workflows there: {', '.join(there) or 'none'}")
 
@@ -40,14 +49,22 @@ def _module(name: str, ref: str) -> Any:
         raise
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UnknownWorkflow(f"{ref}: no module {error.name} in {here} or among the installed packages: check the spelling and the working directory") from None
-        raise UnknownWorkflow(f"{ref}: module {name} needs {error.name}, which is not installed: install it") from None
-    except Exception as error:
-        raise UnknownWorkflow(f"{ref}: importing module {name} failed: {type(error).__name__}: {error} ({_place(error)}): mend the module") from error
+            where = f"in {here} or among the installed packages"
+            raise UnknownWorkflow(
+                f"{ref}: no module {error.name} {where}: check the spelling and the working directory"
+            ) from None
+        raise NotInstalled(f"{ref}: module {name} needs {error.name}, which is not installed: install it") from None
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {told(error)}" if told(error) else type(error).__name__
+        raise UnknownWorkflow(
+            f"{ref}: importing module {name} failed: {said} ({_place(error)}): mend the module"
+        ) from error
 
 
 def _place(error: BaseException) -> str:
     """File and line where the innermost frame of user code raised."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -55,13 +72,18 @@ def _place(error: BaseException) -> str:
 
 
 def configured() -> tuple[list[type[Workflow[Any]]], list[str]]:
-    """The workflows that the working directory and the installed packages name, and what is wrong with those that do not load."""
+    """The workflows that the working directory and the installed packages name, and what is wrong with those that do not load.
+
+    An installed package may name workflows that need more than is installed; those are nobody's fault, and left out.
+    """
+    listed = _listed()
     found, wrong = [], []
-    for ref in dict.fromkeys((*_listed(), *(point.value for point in entry_points(group=GROUP)))):
+    for ref in dict.fromkeys((*listed, *(point.value for point in entry_points(group=GROUP)))):
         try:
             found.append(workflow(ref))
         except (UnknownWorkflow, DefinitionError) as error:
-            wrong.append(str(error))
+            if ref in listed or not isinstance(error, NotInstalled):
+                wrong.append(str(error))
     return found, wrong
 
 
@@ -73,10 +95,12 @@ def _listed() -> list[str]:
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise BadInput(f"{file} cannot be read: {error}: mend it") from None
             for key in keys:
-                table = table.get(key, {})
-            listed = table.get("workflows", [])
+                table = table.get(key, {}) if isinstance(table, dict) else {}
+            listed = table.get("workflows", []) if isinstance(table, dict) else []
             if not (isinstance(listed, list) and all(isinstance(ref, str) for ref in listed)):
-                raise BadInput(f'{file}: expected `workflows` to be a list like ["support:SupportTicket"], found {listed!r}')
+                raise BadInput(
+                    f'{file}: expected `workflows` to be a list like ["support:SupportTicket"], found {listed!r}'
+                )
             if listed:
                 return listed
     return []

@@ -1,8 +1,9 @@
 """The guard seam: a pure question to the ledger, before a call starts or after its output came.
 
-A guard is any object with a name, a side, the failures it may answer with, and one method. It answers with a Verdict and touches
-nothing; a guard that raises refuses. Guards of a state stand in its declaration, guards of a whole engine in `Engine(guards=...)`;
-the engine's are asked first, each list in its order, and the first that does not pass decides.
+A guard is any object with a name, a side, the failures it may answer with, and one method. It answers with a
+Verdict and touches nothing; a guard that raises refuses. Guards of a state stand in its declaration, guards of a
+whole engine in `Engine(guards=...)`; the engine's are asked first, each list in its order, and the first that does
+not pass decides.
 """
 
 import math
@@ -21,7 +22,9 @@ Side = Literal["before", "after"]
 
 @attrs.frozen
 class Question(Generic[V_co]):
-    """`value`: the request before a call, its output after. `specialist`: name@version. `at`: seconds since the epoch."""
+    """`value`: the request before a call, its output after. `specialist`: name@version. `at`: seconds since the
+    epoch.
+    """
 
     value: V_co
     run: str
@@ -41,7 +44,9 @@ class Pass:
 
 @attrs.frozen
 class Refuse:
-    """Not this call, not this output. `failure`: what the chart is given; None: Refused before a call, Rejected after."""
+    """Not this call, not this output. `failure`: what the chart is given; None: Refused before a call, Rejected
+    after.
+    """
 
     why: str
     failure: Failure | None = None
@@ -49,7 +54,9 @@ class Refuse:
 
 @attrs.frozen
 class Defer:
-    """Not yet. `wake`: when to ask again, in seconds since the epoch; None: whenever another call ends. Only before a call."""
+    """Not yet. `wake`: when to ask again, in seconds since the epoch; None: whenever another call ends. Only before
+    a call.
+    """
 
     why: str
     wake: float | None = None

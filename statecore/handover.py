@@ -14,7 +14,7 @@ import attrs
 
 from statecore.chart import SIGNAL as SIGNAL
 from statecore.chart import START as START
-from statecore.chart import Chart
+from statecore.chart import Chart, named
 from statecore.contract import spelled
 from statecore.messages import members
 
@@ -74,7 +74,7 @@ def handover(chart: Chart, path: str) -> Handover:
     if state.give is None:
         return Handover(None, (Param("request", takes),), f"`{path}` takes a {takes.__name__}")
     fn = state.give
-    text = f"hand-over `{getattr(fn, '__name__', fn)}` of `{path}`"
+    text = f"hand-over `{named(fn)}` of `{path}`"
     hints = _hints(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
@@ -84,7 +84,7 @@ def handover(chart: Chart, path: str) -> Handover:
 
 def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
     if not inspect.isroutine(fn):
-        chart.wrong(f"{text} cannot be read, expected a function with annotated parameters, found {fn!r}: write a `def`")
+        chart.wrong(f"{text} cannot be read, expected a function with annotated parameters, found {named(fn)}: write a `def`")
     if inspect.iscoroutinefunction(fn):
         chart.wrong(f"{text} is async, expected a plain function over recorded values: let a specialist fetch what it waits for")
     try:

@@ -18,16 +18,32 @@ from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
 
+class NoDatabase(BadInput):
+    """There is no file of that name."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__(
+            f"there is no database {database}: name another with --db or STATECORE_DB, or begin one with `statecore run`"
+        )
+
+
+def existing(database: Path) -> Path:
+    """Raises NoDatabase."""
+    if not database.exists():
+        raise NoDatabase(database)
+    return database
+
+
 @asynccontextmanager
 async def reading(database: Path) -> AsyncIterator[SqliteLog]:
-    """The log, opened for reading only. Raises BadInput where there is none."""
-    if not database.exists():
-        raise BadInput(f"there is no database {database}: name another with --db or STATECORE_DB, or begin one with `statecore run`")
-    async with await SqliteLog.open(database, readonly=True) as log:
+    """The log, opened for reading only. Raises NoDatabase, and what `SqliteLog.open` does."""
+    async with await SqliteLog.open(existing(database), readonly=True) as log:
         yield log
 
 
-async def listing(database: Path, limit: int | None = None, labels: frozenset[str] | None = None) -> tuple[list[dict[str, Any]], int]:
+async def listing(
+    database: Path, limit: int | None = None, labels: frozenset[str] | None = None
+) -> tuple[list[dict[str, Any]], int]:
     """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`: the
     newest so many; one query for each that is given, since its first turn alone says what it is.
     """

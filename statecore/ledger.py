@@ -1,7 +1,7 @@
 """The ledger: what guards may ask about, folded from the turns of all runs.
 
-A guard never looks at a clock, a file or another run; what it may know is here. Costs are counted per specialist, so a question is
-one look-up however long the log is.
+A guard never looks at a clock, a file or another run; what it may know is here. Costs are counted per specialist,
+so a question is one look-up however long the log is.
 """
 
 from collections.abc import Iterable
@@ -24,8 +24,9 @@ class Tally:
 
 @attrs.define
 class Ledger:
-    """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine: it is a cache of the log, dropped and
-    folded anew whenever an append failed."""
+    """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine: it is a cache of the log,
+    dropped and folded anew whenever an append failed.
+    """
 
     _tallies: dict[str, Tally] = attrs.field(factory=dict)
     _flying: dict[str, dict[str, str]] = attrs.field(factory=dict)
@@ -60,7 +61,9 @@ class Ledger:
                     pass
 
     def forget(self, run: str, events: Iterable[Event]) -> None:
-        """Take back a turn that the log refused: exact for the first turn of a run, of a later one only the calls it started."""
+        """Take back a turn that the log refused: exact for the first turn of a run, of a later one only the calls
+        it started.
+        """
         for event in events:
             if isinstance(event, CallStarted) and (tally := self._land(run, event.call)):
                 tally.started -= 1

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,6 +103,8 @@ class Door:
             await self.serve(line, writer)
         except (OSError, ValueError):
             pass  # the client went away, or sent a line without end
+        except asyncio.CancelledError:
+            pass  # by `abandon`; streams of Python 3.11 would complain of a task that ends so
         finally:
             self.silent.discard(task)
             self.busy.discard(task)
@@ -205,7 +207,9 @@ class Connection:
             await _send(self.writer, request)
             runs: list[str] = (await _line(self.reader, PATIENCE))["runs"]
         except TimeoutError:
-            raise NoAnswer(f"process {self.pid}, which holds the log, has been silent for {PATIENCE:g} s: is it stopped?") from None
+            raise NoAnswer(
+                f"process {self.pid}, which holds the log, has been silent for {PATIENCE:g} s: is it stopped?"
+            ) from None
         except (OSError, EOFError):
             raise NoAnswer(f"process {self.pid}, which held the log, ended before it answered") from None
         return runs
@@ -231,7 +235,9 @@ async def connected(path: Path, patience: float = PATIENCE) -> AsyncIterator[Con
         try:
             greeting = await _line(reader, patience)
         except TimeoutError:
-            raise LogHeld(f"the process that holds the log has been silent for {patience:g} s: is it stopped?") from None
+            raise LogHeld(
+                f"the process that holds the log has been silent for {patience:g} s: is it stopped?"
+            ) from None
         except (OSError, EOFError):
             raise NobodyThere(f"{path}: the holder is ending") from None
         yield Connection(greeting["pid"], reader, writer)

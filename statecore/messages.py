@@ -105,7 +105,7 @@ def pattern(on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
     """
     kind = get_origin(on) or on
     if not (isinstance(kind, type) and issubclass(kind, Trigger)) or kind is Trigger:
-        raise TypeError(f"on={on!r} is no trigger: write Completed[T], Failed, Failed[E], Signal[T] or Done")
+        raise TypeError(f"on={getattr(on, '__name__', on)} is no trigger: write Completed[T], Failed, Failed[E], Signal[T] or Done")
     if kind is Done:
         return kind, (NoneType,)
     args = get_args(on) or ((Failure,) if kind is Failed else ())

@@ -42,7 +42,9 @@ async def _start(engine: Engine, request: Request) -> list[str]:
     """Begin the run `run`; asked again, where the first answer was lost, it is the same one."""
     cls, run = workflow(_text(request, "ref")), _text(request, "run")
     if cls.machine.fingerprint != request.get("fingerprint"):
-        raise NotPossible(f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it ends")
+        raise NotPossible(
+            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it ends"
+        )
     value = cls.machine.contracts[cls.machine.chart.takes.__name__].fit(request.get("input"))
     try:
         return [await engine.start(cls, value, run=run, tenant=_text(request, "tenant"))]
@@ -75,7 +77,9 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
         except BadInput as error:
             faults.append(str(error))
     shapes = " or ".join(f"{contract.name} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
-    raise BadInput(f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done")
+    raise BadInput(
+        f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done"
+    )
 
 
 async def _cancel(engine: Engine, request: Request) -> list[str]:
@@ -98,4 +102,9 @@ def _text(request: Request, name: str) -> str:
     return value
 
 
-_DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {"start": _start, "resume": _resume, "answer": _answer, "cancel": _cancel}
+_DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {
+    "start": _start,
+    "resume": _resume,
+    "answer": _answer,
+    "cancel": _cancel,
+}

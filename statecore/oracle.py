@@ -126,12 +126,22 @@ def machine(chart: Chart, letters: dict[Letter, tuple[Arrow, ...]], *, ends: boo
     body: dict[str, Any] = {node.path: place(node) for node in chart.children(None)}
     for arrow in chart.arrows:
         _connect(made, arrow, letters)
+    for node in chart.nodes.values():
+        if node.kind.startswith("history"):
+            for first in _begins(chart, node.parent):
+                made[node.path].to(made[first])
     if not ends:
         inside = body
         body = {ROOT: types.new_class(ROOT, (MachineState.Compound,), {"initial": True}, lambda namespace: namespace.update(inside))}
     body["answer"] = None
     body |= {f"validate_{check}": False for check in ("disconnected_states", "trap_states", "final_reachability")}
     return types.new_class(chart.name, (StateMachine,), exec_body=lambda namespace: namespace.update(body))
+
+
+def _begins(chart: Chart, body: str | None) -> list[str]:
+    """Where a body is entered: the regions of a parallel, the initial state of a compound. A history that remembers nothing too."""
+    regions = body is not None and chart.nodes[body].kind == "parallel"
+    return [node.path for node in chart.children(body) if (regions or node.initial) and not node.kind.startswith("history")]
 
 
 def event_id(letter: Letter) -> str:

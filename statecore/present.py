@@ -90,7 +90,13 @@ def _spoken(at: float, form: str) -> str:
 def took(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def said(event: Event) -> str:
@@ -104,13 +110,19 @@ def said(event: Event) -> str:
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
-            return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (f" with {summary(event.request)}" if event.request else "")
+            return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (
+                f" with {summary(event.request)}" if event.request else ""
+            )
         case CallAsked():
             return f"{event.call} wants {event.specialist} ({event.effect})"
         case CallDeferred():
-            return f"{event.call} deferred by guard {event.guard}: {short(event.why)}" + (f", until {moment(event.wake)}" if event.wake else "")
+            return f"{event.call} deferred by guard {event.guard}: {short(event.why)}" + (
+                f", until {moment(event.wake)}" if event.wake else ""
+            )
         case CallRefused():
-            return f"{event.call} refused by guard {event.guard}: {short(event.why)}" + (f"; {event.next} is tried instead" if event.next else "")
+            return f"{event.call} refused by guard {event.guard}: {short(event.why)}" + (
+                f"; {event.next} is tried instead" if event.next else ""
+            )
         case CallCompleted():
             return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}"
         case CallFailed():
@@ -118,7 +130,9 @@ def said(event: Event) -> str:
         case CallUnknown():
             return f"{event.call} is parked, its outcome unknown: {short(event.why)}"
         case CallLate():
-            return f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
+            return (
+                f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
+            )
         case SignalTaken():
             return f"signal {summary(event.value)}{_settled(event.by, '')}"
         case SignalRefused():
@@ -138,32 +152,40 @@ def _moved(event: Moved) -> str:
         return f"enters {' + '.join(event.entered)}"
     asked = ", ".join(f"{text} = {'yes' if yes else 'no'}" for text, yes in event.asked)
     instead = f" on {summary(event.instead)}" if event.instead else ""
-    where = " + ".join(state for state in event.states if not any(other.startswith(f"{state}/") for other in event.states))
-    return f"{' + '.join(event.transitions)} -> {where}{instead}" + (f" because {asked}" if asked else "")
+    because = f" because {asked}" if asked else ""
+    return f"{' + '.join(event.transitions)} -> {where(event.states)}{instead}{because}"
+
+
+def where(states: Sequence[str]) -> str:
+    """A configuration by its innermost states."""
+    return " + ".join(state for state in states if not any(other.startswith(f"{state}/") for other in states))
 
 
 def _failed(event: CallFailed) -> str:
-    then = f"; next attempt at {clock(event.again)}" if event.again is not None else f"; {event.next} is tried instead" if event.next else ""
+    then = (
+        f"; next attempt at {clock(event.again)}"
+        if event.again is not None
+        else f"; {event.next} is tried instead"
+        if event.next
+        else ""
+    )
     return f"{event.call} failed with {summary(event.failure)}{_settled(event.by, event.why)}{then}"
 
 
 class Narrator:
     """Tells the turns of one run, in order: number of the event, time, what was decided and why, and how long a call took.
 
-    `header`: say first which run it is. A day other than that of the turn before has a line of its own.
+    A day other than that of the turn before has a line of its own.
     """
 
-    def __init__(self, header: bool = False) -> None:
+    def __init__(self) -> None:
         self._started: dict[str, float] = {}
-        self._header, self._day = header, ""
+        self._day = ""
 
     def tell(self, turn: Turn) -> Iterator[str]:
         day, before = moment(turn.at)[:10], self._day
         self._day = day
-        if self._header:
-            self._header = False
-            yield visible(f"run {turn.stream}  {moment(turn.at)}")
-        elif before not in ("", day):
+        if before not in ("", day):
             yield f"       {day}"
         if turn.unreadable:
             yield visible(f"       cannot be read: {turn.unreadable}")
@@ -180,10 +202,15 @@ class Narrator:
         return ""
 
 
-def lines(turns: Iterable[Turn]) -> list[str]:
+def lines(turns: Sequence[Turn]) -> list[str]:
     """A whole run as its narrator tells it."""
-    narrator = Narrator(header=True)
-    return [line for turn in turns for line in narrator.tell(turn)]
+    narrator = Narrator()
+    return [*(header(turn) for turn in turns[:1]), *(line for turn in turns for line in narrator.tell(turn))]
+
+
+def header(turn: Turn) -> str:
+    """Which run is told of, from which moment on."""
+    return visible(f"run {turn.stream}  {moment(turn.at)}")
 
 
 def path(turns: Iterable[Turn]) -> list[str]:
@@ -213,10 +240,17 @@ def work(turns: Iterable[Turn]) -> list[Work]:
             if isinstance(event, CallStarted):
                 known = seen.get(event.call, Work(event.call, event.specialist))
                 since[event.call] = turn.at
-                seen[event.call] = attrs.evolve(known, specialist=event.specialist, dispatched=known.dispatched + 1, cuts=max(known.cuts, event.cuts))
+                seen[event.call] = attrs.evolve(
+                    known,
+                    specialist=event.specialist,
+                    dispatched=known.dispatched + 1,
+                    cuts=max(known.cuts, event.cuts),
+                )
             elif isinstance(event, CallCompleted | CallFailed | CallUnknown) and event.call in seen:
                 known = seen[event.call]
-                seen[event.call] = attrs.evolve(known, seconds=known.seconds + turn.at - since.pop(event.call, turn.at), ended=_ended(event))
+                seen[event.call] = attrs.evolve(
+                    known, seconds=known.seconds + turn.at - since.pop(event.call, turn.at), ended=_ended(event)
+                )
     return list(seen.values())
 
 
@@ -232,7 +266,9 @@ def following(run: Run, parked: str = "", options: str = "") -> list[str]:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
         return [f"nothing here: {short(parked, 2000)}"]
-    return [visible(_next(run, call, options)) for call in run.calls.values()] or [visible(f"waits for a signal in {run.config}")]
+    return [visible(_next(run, call, options)) for call in run.calls.values()] or [
+        visible(f"waits for a signal in {where(run.config.states)}")
+    ]
 
 
 def _next(run: Run, call: Call, options: str) -> str:
@@ -251,8 +287,8 @@ def _next(run: Run, call: Call, options: str) -> str:
 
 def headline(run: Run, parked: str = "") -> str:
     condition = "parked" if parked and not run.outcome else run.condition
-    where = f"{run.workflow} {run.version}  {condition} in {' + '.join(run.config.states)}" if run.seq else condition
-    return visible(f"run       {run.id}  {where}")
+    place = f"{run.workflow} {run.version}  {condition} in {where(run.config.states)}" if run.seq else condition
+    return visible(f"run       {run.id}  {place}")
 
 
 def result(run: Run) -> list[str]:
@@ -271,7 +307,10 @@ def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str =
         *([f"why       {short(run.why)}"] if run.why else []),
     ]
     if not whole:
-        return [*out, f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between"]
+        return [
+            *out,
+            f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between",
+        ]
     return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options)))]
 
 
@@ -280,7 +319,16 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [("run", "workflow", "condition", "started", "lasted", "events")]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
-        rows.append((line["run"], workflow, line["condition"], moment(line["started"]), took(line["at"] - line["started"]), str(line["events"])))
+        rows.append(
+            (
+                line["run"],
+                workflow,
+                line["condition"],
+                moment(line["started"]),
+                took(line["at"] - line["started"]),
+                str(line["events"]),
+            )
+        )
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
@@ -309,7 +357,10 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "input": plain(run.input) if run.seq else None,
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
-        "values": [{"by": value.by, "specialist": value.specialist, "attempt": value.attempt, **plain(value.payload)} for value in run.values],
+        "values": [
+            {"by": value.by, "specialist": value.specialist, "attempt": value.attempt, **plain(value.payload)}
+            for value in run.values
+        ],
         "taken": dict(run.taken),
         "next": following(run, parked),
     }
@@ -327,7 +378,10 @@ def _call(call: Call) -> dict[str, Any]:
 def event_json(event: Event) -> dict[str, Any]:
     """An event as plain data, its type under `event`."""
     fields = {field.name: getattr(event, field.name) for field in attrs.fields(type(event))}
-    return {"event": type(event).__name__, **{name: plain(value) if isinstance(value, Payload) else value for name, value in fields.items()}}
+    return {
+        "event": type(event).__name__,
+        **{name: plain(value) if isinstance(value, Payload) else value for name, value in fields.items()},
+    }
 
 
 def turn_json(turn: Turn) -> dict[str, Any]:

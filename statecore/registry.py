@@ -34,7 +34,7 @@ class Registry:
             loaded = ", ".join(f"{machine.chart.version} with {machine.fingerprint[:12]}" for machine in same)
             raise UnknownWorkflow(f"{run.id} was started on {wanted}; loaded is {loaded}: load the declaration that it was started on beside the new one")
         loaded = ", ".join(sorted({machine.name for machine in self.machines})) or "none"
-        raise UnknownWorkflow(f"{run.id} was started on {wanted}, which is not loaded (loaded: {loaded}): name it as module:{run.workflow}, or under `workflows` in statecore.toml")
+        raise UnknownWorkflow(f"{run.id} was started on {wanted}, which is not loaded (loaded: {loaded}): load it (--workflow MODULE:{run.workflow}, or `workflows` in statecore.toml)")
 
     def specialist(self, name: str) -> Specialist[Any, Any]:
         """A specialist of any loaded workflow, by name or name@version. Raises UnknownSpecialist."""

@@ -62,7 +62,9 @@ def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
     try:
         return replay(run, ((turn.at, turn.events) for turn in until(turns, events if at is None else at)))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(run, events, f"its events do not follow from each other ({type(error).__name__}: {error})") from error
+        raise Unreadable(
+            run, events, f"its events do not follow from each other ({type(error).__name__}: {error})"
+        ) from error
 
 
 def until(turns: Iterable[Turn], at: int) -> list[Turn]:
@@ -120,7 +122,14 @@ def decided_otherwise(turns: Sequence[Turn], machine: Machine) -> list[Flaw]:
         try:
             run = fold(run, turn.events, turn.at)
         except Exception as error:
-            return [*flaws, Flaw(turn.stream, turn.version, f"its events do not fit the run before them: {type(error).__name__}: {error}")]
+            return [
+                *flaws,
+                Flaw(
+                    turn.stream,
+                    turn.version,
+                    f"its events do not fit the run before them: {type(error).__name__}: {error}",
+                ),
+            ]
     return flaws
 
 
@@ -139,7 +148,11 @@ def _difference(machine: Machine, run: Run, turn: Turn) -> str:
             return f"was recorded as `{said(then)}`, and is decided as `{said(now)}`"
     if len(recorded) > len(decided):
         return f"was recorded with `{said(recorded[len(decided)])}`, which nothing decides"
-    return f"was recorded without `{said(decided[len(recorded)])}`, which is decided" if len(recorded) < len(decided) else ""
+    return (
+        f"was recorded without `{said(decided[len(recorded)])}`, which is decided"
+        if len(recorded) < len(decided)
+        else ""
+    )
 
 
 def _comparable(event: Event) -> Event:
@@ -169,7 +182,9 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
         case CallStarted(call=id) | CallAsked(call=id) | CallDeferred(call=id) | CallRefused(call=id):
             call = run.calls[id]
             return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(id, turn.at)
-        case CallLate() if len(turn.events) == 1:  # it names no rank, so what it came too late for is not known any more
+        case CallLate() if (
+            len(turn.events) == 1
+        ):  # it names no rank, so what it came too late for is not known any more
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")

@@ -13,7 +13,7 @@ from statecore.errors import LogError, LogHeld, Unreadable
 from statecore.log import Log
 from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
-from statecore.present import Narrator
+from statecore.present import Narrator, header
 from statecore.replay import rebuild
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -35,15 +35,18 @@ REPEATABLE = {"start", "resume"}
 @attrs.define
 class Progress:
     """What a command tells while it works. `say` is told every decision as it is read from the log; `runs`: those that are
-    worked on; `elsewhere`: the pid of the process that works on them, 0 for this one.
+    worked on; `elsewhere`: the pid of the process that works on them, 0 for this one; `cut`: it ended before they were at rest.
     """
 
     say: Say
     runs: list[str] = attrs.field(factory=list)
     elsewhere: int = 0
+    cut: bool = False
 
 
-async def carry_out(database: Path, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
+async def carry_out(
+    database: Path, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress
+) -> Ended:
     """Perform a request and see its runs to rest; each with the reason where it is parked there.
 
     Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
@@ -59,7 +62,9 @@ async def carry_out(database: Path, request: Request, known: Iterable[type[Workf
                         return await _there(database, holder, request, progress)
                     except NoAnswer as lost:
                         if request["do"] not in REPEATABLE:
-                            raise NoAnswer(f"{lost}: whether it took the request is in the log, see `statecore show {request['run']}`") from None
+                            raise NoAnswer(
+                                f"{lost}: whether it took the request is in the log, see `statecore show {request['run']}`"
+                            ) from None
             if last:
                 raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None
         else:
@@ -76,7 +81,9 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
             parked = await operator.rest(progress.runs)
             ended = [(await _state(log, run), parked[run]) for run in progress.runs]
             if door.busy:
-                progress.say("done here; at work still on what other processes handed over, whose log this process holds")
+                progress.say(
+                    "done here; at work still on what other processes handed over, whose log this process holds"
+                )
             await door.quiet()
         await engine.drain()
     return ended
@@ -92,6 +99,7 @@ async def _there(database: Path, holder: Connection, request: Request, progress:
         async with _telling(log, cursor, progress.say, runs):
             parked = await holder.rest()
         if parked is None:
+            progress.cut = True
             progress.say(f"process {holder.pid} ended before the work was done")
         return [(await _state(log, run), (parked or {}).get(run, "")) for run in runs]
 
@@ -115,7 +123,10 @@ async def _telling(log: Log, cursor: str, say: Say, only: Collection[str] = ()) 
         for turn in page:
             if only and turn.stream not in only:
                 continue
-            for line in told.setdefault(turn.stream, Narrator(header=True)).tell(turn):
+            if turn.stream not in told:
+                told[turn.stream] = Narrator()
+                say(header(turn))
+            for line in told[turn.stream].tell(turn):
                 say(line if len(told) == 1 else f"{turn.stream}  {line}")
 
     async def keep_telling() -> None:

@@ -109,7 +109,7 @@ class _Wrong:
         return DefinitionError(f"specialist {self.name!r}: {what}")
 
 
-def check_failure(failure: type[Failure]) -> None:
+def check_failure(failure: Any) -> None:
     """Raises DefinitionError where `==` does not see the fields of a failure, which is what attrs does to exceptions by itself."""
     if not compared(failure):
         raise DefinitionError(f"failure {failure.__name__} is not compared by its fields, so equal would not mean equal: write @attrs.frozen(auto_exc=False) above it")

@@ -1,24 +1,27 @@
-"""What `check` says of a workflow before its first call: states, transitions, what follows which failure, and the worst case.
+"""What `check` says of a workflow before its first call: states, transitions, what follows which failure, the worst case.
 
-The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has a bound. What
-signals add is left out: how often the world speaks is not the workflow's to bound.
+The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has a
+bound or waits for a signal. How often the world speaks is not the workflow's to bound: each transition on a signal that
+has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.check import may_fail
-from statecore.failures import RETRIED, Exhausted, OutcomeUnknown, TimedOut
-from statecore.messages import Failed
-from statecore.table import Config, Move, Question, Table, leaves
+from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
+from statecore.messages import Failed, Signal
+from statecore.present import times, where
+from statecore.specialist import Specialist
+from statecore.table import Config, Letter, Move, Question, Table, leaves
 from statecore.workflow import Machine
 
-TOO_MANY = 50_000
-"""Nodes of the worst-case search; beyond that no figure is given."""
+TOO_MANY = 10_000
+"""Nodes of the worst-case search, which takes some 0.2 ms for each; beyond that no figure is given."""
 
 Used = tuple[tuple[str, int], ...]
 Place = tuple[Config, Used]
@@ -26,11 +29,38 @@ Place = tuple[Config, Used]
 
 @attrs.frozen
 class WorstCase:
-    """Upper bounds: `calls` per specialist of a state, `attempts` with every retry and fallback, and the most calls on one path."""
+    """Upper bounds: `calls` per state, `attempts` with every retry and fallback, and `total`, the most calls on one path."""
 
     calls: Mapping[str, int]
     attempts: Mapping[str, int]
     total: int
+
+
+@attrs.frozen
+class Policy:
+    """What follows a failure of one specialist of a state.
+
+    `attempts`: how often it is called before that; `then`: the fallback that is called, `sure`: whatever happened before,
+    or only where nothing did; `moves`: where the chart goes where no fallback is called, empty for a run that is parked.
+    """
+
+    state: str
+    specialist: str
+    failure: str
+    attempts: int
+    then: str
+    sure: bool
+    moves: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ends = " or ".join(self.moves) or "parked until somebody settles it"
+        fallback = f"{self.then} is called" if self.then else ""
+        steps = [f"{self.attempts} attempts"] if self.attempts > 1 else []
+        if fallback and self.sure:
+            steps.append(fallback)
+        else:
+            steps.append(f"{fallback} if nothing happened, else {ends}" if fallback else ends)
+        return ", then ".join(steps)
 
 
 @attrs.frozen
@@ -45,25 +75,27 @@ class Survey:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
         yield f"  table: {len(table.configs)} configurations, {len(table.letters)} letters, {len(table.rows)} rows"
-        yield "\nstates"
+        yield f"\nstates, from {table.start.config} on"
         for node in chart.nodes.values():
             yield f"  {node.path:<22} {_state(chart, node)}"
         yield "\ntransitions, asked in this order"
         for arrow, sources in _bundled(chart):
             yield f"  {arrow.name:<22} {', '.join(sources)} -> {arrow.target} on {arrow.on}{_when(arrow.condition, arrow.at_most)}"
         yield "\nfailures: what follows"
-        for (path, policy), failures in _by_policy(self.machine).items():
-            yield f"  {path:<22} {', '.join(failures)}: {policy}"
-        yield "\nworst case"
+        for (path, who, policy), failures in _by_policy(self.machine).items():
+            several = len(chart.state(path).specialists) > 1
+            yield f"  {path:<22} {', '.join(failures)}{f' of {who}' if several else ''}: {policy}"
+        yield "\nworst case, crashes aside"
         yield from self._worst()
 
     def _worst(self) -> Iterator[str]:
         if self.worst is None:
             yield f"  not counted: more than {TOO_MANY} ways through the bounds"
             return
-        yield f"  at most {self.worst.total} calls on one path"
+        once = ", each signal taken once" if any(letter.of is None for letter in self.machine.table.letters) else ""
+        yield f"  at most {times(self.worst.total, 'call')} on one path{once}"
         for name, calls in self.worst.calls.items():
-            yield f"  {name:<22} {calls} calls, {self.worst.attempts[name]} attempts"
+            yield f"  {name:<22} {times(calls, 'call')}, {times(self.worst.attempts[name], 'attempt')}"
 
     def as_json(self) -> dict[str, Any]:
         chart, table, worst = self.machine.chart, self.machine.table, self.worst
@@ -74,11 +106,29 @@ class Survey:
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
             "transitions": [
-                {"name": a.name, "from": a.source, "to": a.target, "on": a.on, "cond": a.condition, "at_most": a.at_most} for a in chart.arrows
+                {
+                    "name": a.name,
+                    "from": a.source,
+                    "to": a.target,
+                    "on": a.on,
+                    "cond": a.condition,
+                    "at_most": a.at_most,
+                }
+                for a in chart.arrows
             ],
-            "failures": [{"state": path, "failure": failure, "policy": policy} for path, failure, policy in policies(self.machine)],
-            "table": {"configurations": len(table.configs), "letters": len(table.letters), "rows": len(table.rows), "lines": table.lines()},
-            "worst_case": {"calls": dict(worst.calls), "attempts": dict(worst.attempts), "total": worst.total} if worst else None,
+            "failures": [
+                {"state": p.state, "specialist": p.specialist, "failure": p.failure, "policy": str(p)}
+                for p in policies(self.machine)
+            ],
+            "table": {
+                "configurations": len(table.configs),
+                "letters": len(table.letters),
+                "rows": len(table.rows),
+                "lines": table.lines(),
+            },
+            "worst_case": {"calls": dict(worst.calls), "attempts": dict(worst.attempts), "total": worst.total}
+            if worst
+            else None,
         }
 
 
@@ -90,17 +140,23 @@ def _state(chart: Chart, node: Node) -> str:
     if node.state is None:
         return node.kind
     if node.final:
-        return f"final, {node.outcome}" if node.parent is None else "final"
+        return (f"final, {node.outcome}" if node.parent is None else "final") + _says(node)
     if node.state.does is None:
         return node.kind.replace("history*", "deep history").replace("state", "waits for a signal")
     works = ", then ".join(f"{s.id} ({s.effect})" for s in node.state.specialists)
     attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    return f"{works}{attempts}, {node.state.timeout:g} s{guards}{', initial' if node.initial else ''}"
+    return f"{works}{attempts}, at most {node.state.timeout:g} s{guards}{_says(node)}"
+
+
+def _says(node: Node) -> str:
+    return f": {node.says}" if node.says else ""
 
 
 def _when(condition: str, at_most: int | None) -> str:
-    return (f" if {condition}" if condition else "") + (f", at most {at_most} times" if at_most else "")
+    return (f" if {condition}" if condition else "") + (
+        f", at most {'once' if at_most == 1 else f'{at_most} times'}" if at_most else ""
+    )
 
 
 def _bundled(chart: Chart) -> list[tuple[Arrow, list[str]]]:
@@ -111,73 +167,115 @@ def _bundled(chart: Chart) -> list[tuple[Arrow, list[str]]]:
     return list(bundles.values())
 
 
-def _by_policy(machine: Machine) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for path, failure, policy in policies(machine):
-        found.setdefault((path, policy), []).append(failure)
+def _by_policy(machine: Machine) -> dict[tuple[str, str, str], list[str]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for policy in policies(machine):
+        found.setdefault((policy.state, policy.specialist, str(policy)), []).append(policy.failure)
     return found
 
 
-def policies(machine: Machine) -> Iterator[tuple[str, str, str]]:
-    """State, failure, and what follows it: attempts, fallbacks, then where the chart goes."""
-    chart, table = machine.chart, machine.table
+def policies(machine: Machine) -> Iterator[Policy]:
+    """What follows each failure of each specialist, and of the guards and hand-overs around it."""
+    chart = machine.chart
     for node in chart.working:
-        state = chart.state(node.path)
-        for failure in may_fail(chart, node):
-            first = state.specialists[0]
-            steps = [f"{state.attempts} attempts"] if state.attempts > 1 and first.effect != "once" and issubclass(failure, RETRIED) else []
-            safe = first.effect == "pure" or failure.nothing_happened
-            steps += [s.id for s in state.fallback] if safe else []
-            told = OutcomeUnknown if first.effect == "once" and issubclass(failure, TimedOut) else failure
-            letter = table.letter(node.path, Failed, told)
-            steps.append(" or ".join(_targets(machine, node, letter)) if letter else "parked until it is settled")
-            yield node.path, failure.__name__, ", then ".join(steps)
+        for rank, specialist in enumerate(chart.state(node.path).specialists):
+            for failure in may_fail(chart, node):
+                if failure in specialist.may_fail() or _may_come(chart, node, specialist, failure):
+                    yield _policy(machine, node, rank, failure)
 
 
-def _targets(machine: Machine, node: Node, letter: Any) -> list[str]:
-    rows = [row for (config, asked), row in machine.table.rows.items() if asked == letter]
+def _may_come(chart: Chart, node: Node, specialist: Specialist[Any, Any], failure: type[Failure]) -> bool:
+    """A failure that is not the specialist's own: a guard's, a person's, or a hand-over's, which no fallback mends."""
+    if failure is NotDone:
+        return specialist.effect == "once"
+    if failure is Broken:
+        return specialist is chart.state(node.path).specialists[0]
+    return failure is Refused or any(failure in guard.fails for guard in chart.state(node.path).guards)
+
+
+def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> Policy:
+    state = machine.chart.state(node.path)
+    specialist = state.specialists[rank]
+    once = specialist.effect == "once"
+    unknown = failure is OutcomeUnknown or (once and issubclass(failure, TimedOut))
+    again = not once and issubclass(failure, RETRIED) and not unknown
+    untouched = failure.nothing_happened or any(
+        failure in guard.fails and guard.side == "before" for guard in state.guards
+    )
+    settled = failure in (NotDone, Broken) or unknown
+    falls = not settled and (specialist.effect == "pure" or untouched) and rank + 1 < len(state.specialists)
+    letter = machine.table.letter(node.path, Failed, OutcomeUnknown if unknown else failure)
+    return Policy(
+        node.path,
+        specialist.id,
+        failure.__name__,
+        state.attempts if again else 1,
+        state.specialists[rank + 1].id if falls else "",
+        specialist.effect == "pure" or once or state.attempts == 1,
+        tuple(_targets(machine, letter)) if letter else (),
+    )
+
+
+def _targets(machine: Machine, letter: Letter) -> list[str]:
+    rows = [row for (_, asked), row in machine.table.rows.items() if asked == letter]
     moves = [move for row in rows for _, move in leaves(row) if move is not None]
-    return list(dict.fromkeys(f"{' + '.join(move.transitions)} -> {move.config}" for move in moves))
+    return list(dict.fromkeys(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves))
 
 
 def worst_case(chart: Chart, table: Table) -> WorstCase | None:
     """None where there are too many ways to count."""
-    limits = {arrow.name: arrow.at_most for arrow in chart.arrows if arrow.at_most}
-    start = (table.start.config, tuple((name, 0) for name in limits))
+    counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.kind is Signal)
+    once = frozenset(arrow.name for arrow in chart.arrows if arrow.kind is Signal and not arrow.at_most)
+    start = (table.start.config, tuple((name, 0) for name in counted))
+    coming = tuple(_coming(chart, table))
     ways: dict[Place, list[tuple[Move, Place]]] = {}
     todo = [start]
     while todo:
         place = todo.pop()
         if place not in ways:
-            ways[place] = list(_onward(table, place))
+            ways[place] = list(_onward(table, coming, place, once))
             todo += [after for _, after in ways[place]]
         if len(ways) > TOO_MANY:
             return None
     return _longest(chart, table.start, start, ways)
 
 
-def _onward(table: Table, place: Place) -> Iterator[tuple[Move, Place]]:
+def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
+    """The letters that something gives. A `once` call that takes too long ends in no TimedOut: its outcome is unknown."""
+    failed = set()
+    for node in chart.working:
+        once = all(specialist.effect == "once" for specialist in chart.state(node.path).specialists)
+        for failure in may_fail(chart, node):
+            unknown = once and issubclass(failure, TimedOut)
+            failed.add(table.letter(node.path, Failed, OutcomeUnknown if unknown else failure))
+    yield from (letter for letter in table.letters if letter.kind != "Failed" or letter in failed)
+
+
+def _onward(
+    table: Table, letters: Iterable[Letter], place: Place, once: frozenset[str]
+) -> Iterator[tuple[Move, Place]]:
+    """The moves that may come next. `once`: transitions that are taken no second time."""
     config, used = place
     counts, seen = dict(used), set()
-    for letter in table.letters:
-        if letter.of is None or (config, letter) not in table.rows:
-            continue
-        for asked, move in leaves(table.rows[config, letter]):
+    for letter in letters:
+        for asked, move in leaves(table.rows.get((config, letter))):
             if not _possible(asked, counts):
                 continue
-            moves = [move] if move else _when_exhausted(table, config, letter.of, counts)
-            for taken in moves:
+            for taken in [move] if move else _when_exhausted(table, config, letter.of, counts):
                 after = tuple((name, count + (name in taken.transitions)) for name, count in used)
-                if (taken, after) not in seen:
+                spent = any(counts[name] for name in once.intersection(taken.transitions))
+                if not spent and (taken, after) not in seen:
                     seen.add((taken, after))
                     yield taken, (taken.config, after)
 
 
 def _possible(asked: tuple[tuple[Question, bool], ...], counts: dict[str, int]) -> bool:
-    return all(question.limit is None or (counts[question.transition] < question.limit) == said for question, said in asked)
+    return all(
+        question.limit is None or (counts[question.transition] < question.limit) == said for question, said in asked
+    )
 
 
-def _when_exhausted(table: Table, config: Config, of: str, counts: dict[str, int]) -> list[Move]:
+def _when_exhausted(table: Table, config: Config, of: str | None, counts: dict[str, int]) -> list[Move]:
     letter = table.letter(of, Failed, Exhausted)
     row = table.rows.get((config, letter)) if letter else None
     return [move for asked, move in leaves(row) if move is not None and _possible(asked, counts)]
@@ -212,5 +310,12 @@ def _called(chart: Chart, move: Move) -> Counter[str]:
 
 
 def _attempts(chart: Chart, path: str) -> int:
+    """Of one call: every attempt of its specialist, and of the fallbacks where they may be called after it was."""
     state = chart.state(path)
-    return sum(1 if specialist.effect == "once" else state.attempts for specialist in state.specialists)
+    judged = [failure for guard in state.guards if guard.side == "after" for failure in guard.fails]
+    most = 0
+    for specialist in reversed(state.specialists):
+        own = 1 if specialist.effect == "once" else state.attempts
+        harmless = any(failure.nothing_happened for failure in (*specialist.may_fail(), *judged))
+        most = own + most if specialist.effect == "pure" or harmless else max(own, most)
+    return most

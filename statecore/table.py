@@ -184,14 +184,6 @@ def compile_table(chart: Chart) -> Table:
     return _compile_nested(chart, Oracle(chart, alphabet(chart)))
 
 
-def _legal(chart: Chart, config: Config, letter: Letter, move: Move) -> None:
-    if not chart.legal(move.config.states):
-        chart.wrong(
-            f"{letter} in `{config}` takes {' + '.join(move.transitions)} to `{move.config}`, in which something is active without what is around it "
-            "or beside it: lead the transition to the compound as a whole"
-        )
-
-
 def _readable(chart: Chart, configurations: int) -> None:
     if configurations > MAX_CONFIGURATIONS:
         chart.wrong(
@@ -245,7 +237,6 @@ def _compile_nested(chart: Chart, oracle: Any) -> Table:
             rows[config, letter] = row
             for _, move in leaves(row):
                 if move is not None and move.config not in seen:
-                    _legal(chart, config, letter, move)
                     seen.add(move.config)
                     todo.append(move.config)
         _readable(chart, len(todo))

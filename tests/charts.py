@@ -1,17 +1,6 @@
-"""Workflows that a table must get right: regions, nesting, both kinds of history, Done, signals, bounds, ancestry of failures."""
+"""Workflows that a table must get right: regions, nesting, history, Done, signals, bounds, ancestry of failures."""
 
 import attrs
-from tests.support import (
-    Draft,
-    Receipt,
-    Review,
-    Ticket,
-    Triage,
-    approved,
-    confident,
-    critic,
-    triage,
-)
 
 from statecore import (
     Completed,
@@ -28,6 +17,17 @@ from statecore import (
     specialist,
 )
 from statecore.messages import Signal
+from tests.support import (
+    Draft,
+    Receipt,
+    Review,
+    Ticket,
+    Triage,
+    approved,
+    confident,
+    critic,
+    triage,
+)
 
 
 @attrs.frozen
@@ -140,9 +140,9 @@ class Regions(Workflow[Ticket], version="1"):
 
 
 class Shallow(Workflow[Ticket], version="1"):
-    """A compound in a compound, left from the depth and entered again through a shallow history: the inner one begins anew."""
+    """A compound in a compound, entered through a shallow history that at first has nothing to remember."""
 
-    class work(Compound, initial=True):
+    class work(Compound):
         sorting = State(triage, initial=True)
 
         class writing(Compound):
@@ -160,7 +160,7 @@ class Shallow(Workflow[Ticket], version="1"):
         fit = checking.to(checked, on=Completed[Review], cond=approved)
         unfit = checking.to(writing.fine, on=Completed[Review], at_most=2)
 
-    held = State()
+    held = State(initial=True)
     over = State(final=True)
     lost = State(final=True, outcome="failed")
     hold = work.to(held, on=Signal[Withdrawn])

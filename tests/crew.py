@@ -1,4 +1,6 @@
-"""A crew of specialists that do as a test tells them, guards that answer as it tells them, and charts that put them to work."""
+"""A crew of specialists that do as a test tells them, guards that answer as it tells them, and charts that put them
+to work.
+"""
 
 import asyncio
 import inspect
@@ -78,8 +80,10 @@ class Frowned(Failure):
 
 
 class Crew:
-    """`crew(name, *does)` makes a specialist. Each call does the next of `does`, and the last for ever: an exception is raised, a
-    function of (request, call) is called and awaited, anything else is given. `asked[name]`: its calls so far."""
+    """`crew(name, *does)` makes a specialist. Each call does the next of `does`, and the last for ever: an
+    exception is raised, a function of (request, call) is called and awaited, anything else is given. `asked[name]`:
+    its calls so far.
+    """
 
     def __init__(self) -> None:
         self.asked: dict[str, list[Call]] = defaultdict(list)
@@ -175,15 +179,23 @@ def jam_is_old(failure: Jammed) -> bool:
 
 
 def line(crew: Crew, cutting: dict[str, Any] | None = None, gluing: dict[str, Any] | None = None, **does: Any) -> Any:
-    """cutting (pure) -> gluing (idempotent) -> selling (once): attempts, fallbacks, a bounded redo, and one target for failures.
+    """cutting (pure) -> gluing (idempotent) -> selling (once): attempts, fallbacks, a bounded redo, and one target
+    for failures.
 
     `cutting`, `gluing`: options of the states. Others: what a specialist does.
     """
 
-    def made(name: str, effect: Any, fails: Sequence[type[Failure]] = (Jammed, Spoilt, RateLimited), **kind: Any) -> Any:
+    def made(
+        name: str, effect: Any, fails: Sequence[type[Failure]] = (Jammed, Spoilt, RateLimited), **kind: Any
+    ) -> Any:
         return crew(name, *does.get(name, ()), effect=effect, fails=fails, **kind)
 
-    cut, saw, glue, nail = made("cut", "pure"), made("saw", "pure"), made("glue", "idempotent"), made("nail", "idempotent")
+    cut, saw, glue, nail = (
+        made("cut", "pure"),
+        made("saw", "pure"),
+        made("glue", "idempotent"),
+        made("nail", "idempotent"),
+    )
     sell = made("sell", "once", reconcile=does.get("reconcile"), gives=Bill)
     cutting_options = {"attempts": 3, "fallback": [saw], **(cutting or {})}
     gluing_options = {"attempts": 2, "fallback": [nail], **(gluing or {})}
@@ -239,15 +251,21 @@ def typed(crew: Crew, *does: Any, effect: Any = "once") -> Any:
     return Typed
 
 
-def twin(crew: Crew, *, left: Sequence[Any] = (), right: Sequence[Any] = (), first: Sequence[Any] = (), **options: Any) -> Any:
-    """Two regions, pure on the left and once on the right, entered again on a jam, joined on Done, nudged by a signal."""
+def twin(
+    crew: Crew, *, left: Sequence[Any] = (), right: Sequence[Any] = (), first: Sequence[Any] = (), **options: Any
+) -> Any:
+    """Two regions, pure on the left and once on the right, entered again on a jam, joined on Done, nudged by a
+    signal.
+    """
 
     class Twin(Workflow[Job], version="1"):
         waiting = State(initial=True)
 
         class both(Parallel):
             class l(Compound):  # noqa: E742
-                pulling = State(crew("pull", *left, fails=[Jammed, Spoilt]), initial=True, attempts=2, **options.get("pulling", {}))
+                pulling = State(
+                    crew("pull", *left, fails=[Jammed, Spoilt]), initial=True, attempts=2, **options.get("pulling", {})
+                )
                 pulled = State(final=True)
                 pull_ok = pulling.to(pulled, on=Completed[Piece], cond=sound)
                 pull_more = pulling.to(pulling, on=Completed[Piece], at_most=1)
@@ -304,6 +322,8 @@ class LoopClock:
 
 
 def virtually(main: Coroutine[Any, Any, R]) -> R:
-    """Run on a loop whose time jumps. For work without threads: a wait of an hour takes nothing, and a hang is an error."""
+    """Run on a loop whose time jumps. For work without threads: a wait of an hour takes nothing, and a hang is an
+    error.
+    """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

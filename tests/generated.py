@@ -1,7 +1,7 @@
-"""Random charts, flat and nested, as random class bodies: what the compiler and the checks must get right beyond our own examples.
+"""Random charts, flat and nested, as random class bodies: what compiler and checks must get right beyond our examples.
 
-They pass `scan` by construction (each transition waits for what its source gives) and are mostly refused by `check`, so they are
-scanned and compiled but never made workflows.
+They pass `scan` by construction (each transition waits for what its source gives) and are mostly refused by `check`, so
+they are scanned and compiled but never made workflows.
 """
 
 import types
@@ -15,6 +15,10 @@ from statecore.declare import Compound, History, Parallel, State, any_state, is_
 from statecore.failures import OutcomeUnknown, TimedOut, Transient
 from statecore.messages import Completed, Done, Failed, Signal
 from statecore.specialist import Specialist, specialist
+
+
+@attrs.frozen
+class Begin: ...
 
 
 @attrs.frozen
@@ -68,7 +72,7 @@ Body = dict[str, Any]
 def chart(random: Random, *, nested: bool) -> Chart:
     """A chart that `scan` admits."""
     body = _Bodies(random).body("s", depth=2 if nested else 0)
-    return scan(types.new_class("Generated", (), {}, lambda namespace: namespace.update(body)), A, "1")
+    return scan(types.new_class("Generated", (), {}, lambda namespace: namespace.update(body)), Begin, "1")
 
 
 class _Bodies:
@@ -76,7 +80,7 @@ class _Bodies:
         self.random = random
 
     def body(self, name: str, depth: int) -> Body:
-        """States and compounds, the first of them initial, a final state, and transitions between all that is inside."""
+        """States and compounds, the first of them initial, a final state, and transitions among all that is inside."""
         body: Body = {}
         for n in range(self.random.randint(1, 2 if name != "s" else 4 - depth)):
             body[f"{name}{n}"] = self.place(f"{name}{n}_", depth, initial=n == 0)
@@ -106,7 +110,9 @@ class _Bodies:
             on = self.random.choice(_triggers(source))
             cond = self.random.choice(CONDITIONS) if on is not Done else None
             everywhere = on is Signal[Poke] and self.random.random() < 0.5 and _has_others(body, target)
-            made[f"t{n}_{name}"] = (any_state if everywhere else source).to(target, on=on, cond=cond, at_most=self.random.choice(BOUNDS))
+            made[f"t{n}_{name}"] = (any_state if everywhere else source).to(
+                target, on=on, cond=cond, at_most=self.random.choice(BOUNDS)
+            )
         return made
 
 
@@ -116,8 +122,14 @@ def _class(name: str, base: Any, body: Body, initial: bool) -> Any:
 
 def _has_others(body: Body, target: Any) -> bool:
     """Whether `any_state` means anything besides the target and what is around it."""
-    around = [place for place in body.values() if place is target or (is_compound(place) and target in _inside(vars(place)))]
-    return any(is_compound(place) or not (place.final or isinstance(place, History)) for place in body.values() if place not in around)
+    around = [
+        place for place in body.values() if place is target or (is_compound(place) and target in _inside(vars(place)))
+    ]
+    return any(
+        is_compound(place) or not (place.final or isinstance(place, History))
+        for place in body.values()
+        if place not in around
+    )
 
 
 def _inside(body: Any) -> Any:
@@ -131,8 +143,12 @@ def _inside(body: Any) -> Any:
 
 def _triggers(source: Any) -> list[Any]:
     """What a transition from there may wait for."""
-    workers = [place.does for place in ([source] if isinstance(source, State) else _inside(vars(source))) if isinstance(place, State)]
+    workers = [
+        place.does
+        for place in ([source] if isinstance(source, State) else _inside(vars(source)))
+        if isinstance(place, State)
+    ]
     on: list[Any] = [Signal[Poke], Signal[Prod]]
     if any(workers):
-        on += [*FAILURES, *(Completed[given.cls] for worker in workers if worker for given in worker.gives)]
+        on += [*FAILURES, *(Completed[given.cls] for worker in workers if worker for given in worker.gives)]  # type: ignore[name-defined]
     return on + [Done] * 3 if is_compound(source) else on

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statecore.admission import Guarded
 from statecore.call import Call, CallState, key
 from statecore.codec import decode, encode
-from statecore.decider import MAX_CUTS, RETRY_CAP, Guarded, decide, step, wait
+from statecore.decider import MAX_CUTS, RETRY_CAP, decide, step, wait
 from statecore.errors import BadInput, NotPossible
 from statecore.events import (
     CallAsked,
@@ -56,9 +57,13 @@ REST = {"completed", "failed", "partial", "cancelled", "parked", "paused", "wait
 
 
 class Story:
-    """A run told by its inputs. Every step is checked against the fold of its own events, written to bytes and read back."""
+    """A run told by its inputs. Every step is checked against the fold of its own events, written to bytes and read
+    back.
+    """
 
-    def __init__(self, workflow: Any, job: Job | None = None, *, guards: Sequence[Guard[Any]] = (), run: str = "run") -> None:
+    def __init__(
+        self, workflow: Any, job: Job | None = None, *, guards: Sequence[Guard[Any]] = (), run: str = "run"
+    ) -> None:
         self.machine, self.admission = workflow.machine, Guarded(Ledger(), tuple(guards))
         self.run, self.at, self.turns = Run(id=run), 1000.0, list[tuple[float, tuple[Event, ...]]]()
         self.states = [self.run]
@@ -141,11 +146,21 @@ def test_the_same_inputs_are_decided_the_same_a_hundred_times() -> None:
 
 
 def test_every_prefix_rebuilds_to_the_run_as_it_was_then() -> None:
-    """A8, A9: cut after any event, the fold of what is left equals the run that was live there, from bytes and without a class."""
+    """A8, A9: cut after any event, the fold of what is left equals the run that was live there, from bytes and
+    without a class.
+    """
     story = begun(twin(Crew(), right=[]))
-    story.give(Failed(Jammed(), story.call("pulling").id), Elapsed(story.call("pulling").id), Failed(Jammed(), story.call("pulling").id))
-    story.give(Failed(Jammed(), story.call("pulling").id), Interrupted(story.call("fetching").id), good(story.call("fetching")))
-    story.give(Interrupted(story.call("pushing").id), Completed(Piece("x"), story.call("pushing").id, by="me", why="saw it"))
+    story.give(
+        Failed(Jammed(), story.call("pulling").id),
+        Elapsed(story.call("pulling").id),
+        Failed(Jammed(), story.call("pulling").id),
+    )
+    story.give(
+        Failed(Jammed(), story.call("pulling").id), Interrupted(story.call("fetching").id), good(story.call("fetching"))
+    )
+    story.give(
+        Interrupted(story.call("pushing").id), Completed(Piece("x"), story.call("pushing").id, by="me", why="saw it")
+    )
     story.give(Elapsed(story.call("pulling").id), Completed(Piece(mark="bad"), story.call("pulling").id))
     story.give(Completed(Piece(), "nobody", 3), Signal(Nudge()), good(story.call("pulling")))
     assert story.run.outcome == "completed" and len(story.states) >= 30
@@ -162,11 +177,19 @@ def test_every_prefix_rebuilds_to_the_run_as_it_was_then() -> None:
 def test_branches_from_one_prefix_do_not_see_each_other() -> None:
     """Values share one list; two continuations of the same run still have only their own."""
     base = begun(line(Crew())).run
-    one, two = (fold(base, (CallCompleted("cutting#1", Payload("Piece", data)),), 2.0) for data in (b'{"text":"1"}', b'{"text":"2"}'))
+    one, two = (
+        fold(base, (CallCompleted("cutting#1", Payload("Piece", data)),), 2.0)
+        for data in (b'{"text":"1"}', b'{"text":"2"}')
+    )
     three = fold(one, (SignalTaken(Payload("Nudge", b"{}")),), 3.0)
     four = fold(base, (SignalTaken(Payload("Nudge", b"[]")),), 3.0)
     assert [len(run.values) for run in (base, one, two, three, four)] == [1, 2, 2, 3, 2]
-    assert [run.values[-1].payload.data for run in (one, two, three, four)] == [b'{"text":"1"}', b'{"text":"2"}', b"{}", b"[]"]
+    assert [run.values[-1].payload.data for run in (one, two, three, four)] == [
+        b'{"text":"1"}',
+        b'{"text":"2"}',
+        b"{}",
+        b"[]",
+    ]
     assert [value.payload.data for value in one.values] == [base.input.data, b'{"text":"1"}']
 
 
@@ -210,7 +233,9 @@ def test_a_run_of_another_fingerprint_is_not_touched() -> None:
     ],
 )
 def test_each_failure_has_its_own_target(outcome: Any, target: str) -> None:
-    """A3: a declared failure goes where its own transition leads, an undeclared one is Crashed, and prose is Rejected (B2)."""
+    """A3: a declared failure goes where its own transition leads, an undeclared one is Crashed, and prose is
+    Rejected (B2).
+    """
     story = begun(typed(Crew()))
     story.give(attrs.evolve(outcome, call="working#1", attempt=1))
     assert story.config == target
@@ -230,7 +255,9 @@ def test_a_guard_that_refuses_before_has_its_own_target() -> None:
 
 
 def test_a_used_up_bound_is_exhausted_and_says_which() -> None:
-    """The second unsound piece finds `again` used up; the move records the question, the answer and the failure instead."""
+    """The second unsound piece finds `again` used up; the move records the question, the answer and the failure
+    instead.
+    """
     story = begun(typed(Crew()))
     story.give(*(Completed(Piece(mark="bad"), f"working#{n}") for n in (1, 2)))
     moved = story.of(Moved)[-1]
@@ -242,13 +269,19 @@ def test_a_condition_that_raises_is_broken_and_a_bound_on_that_is_exhausted() ->
     """Broken is answered within its bound, and then Exhausted is; a condition never stops a run."""
     story = begun(typed(Crew()))
     story.give(Completed(Piece(mark="raise"), "working#1"))
-    assert (story.config, story.of(Moved)[-1].transitions, story.of(Moved)[-1].instead.contract) == ("working", ("break_again",), "Broken")
+    assert (story.config, story.of(Moved)[-1].transitions, story.of(Moved)[-1].instead.contract) == (
+        "working",
+        ("break_again",),
+        "Broken",
+    )
     story.give(Completed(Piece(mark="raise"), "working#2"))
     assert (story.config, story.of(Moved)[-1].instead.contract) == ("spent", "Exhausted")
 
 
 def test_a_person_who_says_not_done_moves_the_chart() -> None:
-    """NotDone goes to the chart only where a person says it; a chart that does not answer it is given Crashed, never nothing."""
+    """NotDone goes to the chart only where a person says it; a chart that does not answer it is given Crashed,
+    never nothing.
+    """
     story = selling()
     story.give(Failed(NotDone("no"), "selling#1", 1))
     assert story.of(CallFailed)[-1].failure.contract == "Crashed"
@@ -337,11 +370,17 @@ SIDES = ("before", "after")
 
 def outcome_of(kind: str, call: Call) -> Input:
     found = OUTCOMES[kind] or good(call)
-    return attrs.evolve(found, call=call.id, attempt=call.attempt) if not isinstance(found, Interrupted) else Interrupted(call.id)
+    return (
+        attrs.evolve(found, call=call.id, attempt=call.attempt)
+        if not isinstance(found, Interrupted)
+        else Interrupted(call.id)
+    )
 
 
 def drive(story: Story, pick: Any, limit: int = 300) -> None:
-    """Give outcomes as `pick(call)` names them, until nothing is due; then whatever is left can be settled or cancelled."""
+    """Give outcomes as `pick(call)` names them, until nothing is due; then whatever is left can be settled or
+    cancelled.
+    """
     for _ in range(limit):
         calls = list(story.run.calls.values())
         started = [call for call in calls if call.status is CallState.STARTED]
@@ -402,22 +441,31 @@ def test_every_outcome_in_every_state_ends_or_rests(chart: str, state: str, kind
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_every_answer_of_a_guard_ends_or_rests(chart: str, state: str, side: Any, answer: str) -> None:
-    """A4: whatever a guard answers, of the state or of the engine, once or for ever, before or after, attempt or retry."""
+    """A4: whatever a guard answers, of the state or of the engine, once or for ever, before or after, attempt or
+    retry.
+    """
     for times, own in itertools.product((1, 1000), (True, False)):
         guard = Says("guard", side, [ANSWERS[answer]] * times + [Pass()], (Frowned,))
         machines = {"line": lambda options: line(Crew(), **options), "twin": lambda options: twin(Crew(), **options)}
         workflow = machines[chart]({state: {"guards": [guard]}} if own else {})
         for kind in ("good", "jammed"):
-            drive(begun(workflow, [] if own else [guard]), lambda call, kind=kind: kind if call.state.endswith(state) else "good")
+            drive(
+                begun(workflow, [] if own else [guard]),
+                lambda call, kind=kind: kind if call.state.endswith(state) else "good",
+            )
             guard.asked.clear()
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_mix_of_faults_ends_or_rests(data: st.DataObject) -> None:
-    """A4 and O3: outcomes of all kinds, guards of all minds, cuts, signals, late and repeated outcomes, in any order."""
+    """A4 and O3: outcomes of all kinds, guards of all minds, cuts, signals, late and repeated outcomes, in any
+    order.
+    """
     guards = [Says("a", "before", [ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))] for _ in range(4)] + [Pass()])]
-    guards.append(Says("b", "after", [ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))] for _ in range(4)] + [Pass()]))
+    guards.append(
+        Says("b", "after", [ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))] for _ in range(4)] + [Pass()])
+    )
     name = data.draw(st.sampled_from(sorted(STATES)))
     story = begun(charts()[name], guards if data.draw(st.booleans()) else [])
     noise = st.sampled_from(["none"] * 6 + ["late", "again", "nudge", "elapsed", "cut", "ahead"])
@@ -448,7 +496,9 @@ def test_any_mix_of_faults_ends_or_rests(data: st.DataObject) -> None:
 
 
 def test_nothing_open_twice_where_a_hand_over_breaks_a_whole_region() -> None:
-    """A refusal in one region moves the run out of the other and into it again: each entry has one call, and one only."""
+    """A refusal in one region moves the run out of the other and into it again: each entry has one call, and one
+    only.
+    """
     guard = Says("no", "before", [Refuse("first time", Jammed()), Pass()])
     story = begun(twin(Crew(), pulling={"guards": [guard]}))
     started = [event.call for event in story.of(CallStarted)]
@@ -460,11 +510,18 @@ def test_nothing_open_twice_where_a_hand_over_breaks_a_whole_region() -> None:
 
 
 def test_late_and_repeated_outcomes_are_recorded_and_fire_nothing() -> None:
-    """Wrong attempt, wrong fallback, unknown call, after the end: one CallLate each, and the run is otherwise as it was."""
+    """Wrong attempt, wrong fallback, unknown call, after the end: one CallLate each, and the run is otherwise as it
+    was.
+    """
     story = begun(line(Crew()))
     call = story.call("cutting")
     story.give(Failed(Jammed(), call.id, 1), Elapsed(call.id))
-    for late in (Completed(Piece(), call.id, 1), Failed(Jammed(), call.id, 3), Completed(Piece(), "gluing#1", 1), Completed(Piece(), call.id, 2, rank=1)):
+    for late in (
+        Completed(Piece(), call.id, 1),
+        Failed(Jammed(), call.id, 3),
+        Completed(Piece(), "gluing#1", 1),
+        Completed(Piece(), call.id, 2, rank=1),
+    ):
         before = story.run
         [event] = story.give(late)
         assert isinstance(event, CallLate) and event.call == late.call and event.attempt == late.attempt
@@ -497,7 +554,9 @@ def test_outcomes_of_two_regions_are_taken_as_they_come() -> None:
 
 
 def test_nothing_moves_a_cancelled_run() -> None:
-    """After Cancel outcomes are late, waits and cuts write nothing, signals are refused, and a second Cancel is not possible."""
+    """After Cancel outcomes are late, waits and cuts write nothing, signals are refused, and a second Cancel is not
+    possible.
+    """
     story = begun(twin(Crew()))
     assert story.give(Cancel(by="me", why="enough")) == (Cancelled("me", "enough"), Finished("cancelled"))
     [late] = story.give(Completed(Piece(), "both/l/pulling#1"))
@@ -542,7 +601,9 @@ def selling(**does: Any) -> Story:
     return story
 
 
-@pytest.mark.parametrize("input", [Failed(TimedOut("slow"), "selling#1"), Failed(OutcomeUnknown("?"), "selling#1"), Interrupted("selling#1")])
+@pytest.mark.parametrize(
+    "input", [Failed(TimedOut("slow"), "selling#1"), Failed(OutcomeUnknown("?"), "selling#1"), Interrupted("selling#1")]
+)
 def test_a_once_call_whose_outcome_is_unknown_is_parked(input: Any) -> None:
     """It is never repeated: the run says parked, no outcome from below settles it, a person's does."""
     story = selling()
@@ -584,12 +645,16 @@ def test_a_settled_call_is_not_tried_again() -> None:
 
 
 def test_attempts_are_bounded_and_their_waits_are_in_the_log() -> None:
-    """E7: three attempts of the primary, three of the fallback, then the chart; no wait is decided but in CallFailed.again."""
+    """E7: three attempts of the primary, three of the fallback, then the chart; no wait is decided but in
+    CallFailed.again.
+    """
     story = begun(line(Crew()))
     while "cutting#1" in story.run.calls:
         call = story.run.calls["cutting#1"]
         story.give(Failed(Jammed(), call.id) if call.status is CallState.STARTED else Elapsed(call.id, call.wake or 0))
-    assert [(event.specialist, event.attempt) for event in story.of(CallStarted)] == [(s, n) for s in ("cut@1", "saw@1") for n in (1, 2, 3)]
+    assert [(event.specialist, event.attempt) for event in story.of(CallStarted)] == [
+        (s, n) for s in ("cut@1", "saw@1") for n in (1, 2, 3)
+    ]
     failed = story.of(CallFailed)
     assert [event.again is None for event in failed] == [False, False, True] * 2
     assert [event.next for event in failed] == ["", "", "saw@1", "", "", ""]
@@ -618,7 +683,9 @@ def test_the_next_attempt_waits_as_long_as_the_receiver_asked() -> None:
 
 
 def test_the_attempt_after_a_rejected_one_is_told_the_faults() -> None:
-    """The output is stored with the failure and is not a value; the next attempt's Call carries the faults; a success clears nothing else."""
+    """The output is stored with the failure and is not a value; the next attempt's Call carries the faults; a
+    success clears nothing else.
+    """
     guard = Says("plausible", "after", [Refuse("too small"), Pass()])
     story = begun(line(Crew(), {"guards": [guard]}))
     [failed] = story.give(Completed(Piece("tiny"), "cutting#1"))
@@ -642,7 +709,9 @@ def test_the_attempt_after_a_rejected_one_is_told_the_faults() -> None:
         (["cut"], Unavailable(), False),
     ],
 )
-def test_after_an_effect_a_fallback_needs_proof_that_nothing_happened(first: list[Any], last: Failure, fallback: bool) -> None:
+def test_after_an_effect_a_fallback_needs_proof_that_nothing_happened(
+    first: list[Any], last: Failure, fallback: bool
+) -> None:
     """Proof of every attempt: a timeout or a cut before the last refusal may have reached the world."""
     does = {"glue": [], "nail": []}
     crew = Crew()
@@ -677,7 +746,11 @@ def test_the_idempotency_key_is_one_for_all_attempts_and_no_other_call() -> None
         call = story.run.calls["cutting#1"]
         keys.add(call.key)
         story.give(Failed(Jammed(), call.id) if call.status is CallState.STARTED else Elapsed(call.id, 1e9))
-    assert keys == {key("run", "cutting#1")} and key("run", "cutting#2") not in keys and key("ru", "ncutting#1") not in keys
+    assert (
+        keys == {key("run", "cutting#1")}
+        and key("run", "cutting#2") not in keys
+        and key("ru", "ncutting#1") not in keys
+    )
 
 
 # -- guards
@@ -703,7 +776,9 @@ def test_a_refused_retry_of_an_effect_does_not_go_to_the_fallback() -> None:
 
 
 def test_a_deferral_for_the_same_reason_writes_nothing() -> None:
-    """Asked again and again, the log grows only where the reason or the wake changed; then the call starts as it was asked."""
+    """Asked again and again, the log grows only where the reason or the wake changed; then the call starts as it
+    was asked.
+    """
     guard = Says("busy", "before", [Defer("full"), Defer("full"), Defer("still full"), Pass()])
     story = begun(line(Crew(), {"guards": [guard]}))
     assert [type(event) for event in story.turns[0][1]][-2:] == [CallAsked, CallDeferred]
@@ -715,7 +790,9 @@ def test_a_deferral_for_the_same_reason_writes_nothing() -> None:
 
 
 def test_a_deferred_fallback_is_asked_as_the_fallback() -> None:
-    """Refused for the primary and deferred for the fallback: what is asked again is the fallback, and no refusal is repeated."""
+    """Refused for the primary and deferred for the fallback: what is asked again is the fallback, and no refusal is
+    repeated.
+    """
     guard = Says("no", "before", [Defer("full"), Refuse("not this one"), Defer("full"), Defer("full"), Pass()])
     story = begun(line(Crew(), {"guards": [guard]}))
     assert [type(event) for event in story.give(Elapsed("cutting#1"))] == [CallRefused, CallAsked, CallDeferred]
@@ -763,7 +840,9 @@ def test_an_interrupted_call_is_run_again_under_the_same_key() -> None:
 
 @pytest.mark.parametrize("deferring", [False, True])
 def test_a_call_that_kills_the_process_again_and_again_is_parked(deferring: bool) -> None:
-    """Row 27: after MAX_CUTS cuts of one attempt it is taken for the cause, also where a guard deferred it in between."""
+    """Row 27: after MAX_CUTS cuts of one attempt it is taken for the cause, also where a guard deferred it in
+    between.
+    """
     guard = Says("busy", "before", [Pass(), *([Defer("full"), Pass()] * 20)] if deferring else [Pass()])
     story = begun(line(Crew(), {"guards": [guard]}))
     cuts = 0
@@ -787,7 +866,9 @@ def test_what_a_hand_over_read_is_recorded_and_its_result_is_stored() -> None:
     assert story.of(CallStarted)[0].request is None and story.run.calls["gluing#1"].reads == (0, 1)
 
 
-@pytest.mark.parametrize(("mark", "says"), [("trip", "the hand-over raises"), ("misfit", "expected str, found int 7 @ $.text")])
+@pytest.mark.parametrize(
+    ("mark", "says"), [("trip", "the hand-over raises"), ("misfit", "expected str, found int 7 @ $.text")]
+)
 def test_a_hand_over_that_cannot_be_made_is_broken(mark: str, says: str) -> None:
     """The call that never started ends in Failed[Broken], which names the function and the fault."""
     story = begun(line(Crew()))

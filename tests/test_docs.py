@@ -4,6 +4,11 @@ On a page, a `python` block is executed, and where a `text` block follows, that 
 block is first written to that file and imported. A `console` block is typed into bash, and answers what is shown. `...`
 stands for anything, a time for any time, and the id of a run for the id that came in its place. The blocks of one page
 share a name space and an empty directory; `sh` blocks are only shown.
+
+    python -m tests.test_docs PAGE...
+
+writes into pages what they show now, where it differs. Read the difference: an output that was shortened by `...` is
+written in full.
 """
 
 import contextlib
@@ -14,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -36,15 +42,18 @@ SINGLE = [*PAGES, *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING"
 
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
-RUN = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-hjkmnp-tv-z]{12}\b")
+RUN = re.compile(r"\b[0-9a-hjkmnp-tv-z]{12}\b")
+"""The id of a run: it has no i, l, o or u, and hardly a word of twelve letters does without."""
 VARIES = {
     r"\.\.\.": ".*?",
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
     r"\b\d\d:\d\d:\d\d\.\d{3}\b": r"\d\d:\d\d:\d\d\.\d{3}",
     r"\b\d+(?:\.\d)? (?:ms|s)\b": r"\d+(?:\.\d)? (?:ms|s)",
     r"\b[0-9a-f]{64}\b": "[0-9a-f]{64}",
+    r" {2,}": " {2,}",
 }
-"""What another day shows otherwise (anything, a date, a time, a duration, a digest), and what is taken for it."""
+"""What another day shows otherwise (anything, a date, a time, a duration, a digest, and how far columns are apart), and
+what is taken for it."""
 
 TIME = 60.0
 """Seconds that one command of a page may take."""
@@ -87,15 +96,17 @@ def matches(expected: str, found: str, ids: dict[str, str]) -> bool:
 
 
 def trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(line.rstrip() for line in text.rstrip().splitlines()).strip("\n")
 
 
 class Reader:
-    """Somebody who types a page in, in an empty directory."""
+    """Somebody who types a page in, in an empty directory. `mends`: and puts what is shown now where it differs."""
 
-    def __init__(self, page: Path) -> None:
-        self.page, self.names, self.printed = page, {"__name__": "__docs__"}, ""
+    def __init__(self, page: Path, mends: bool = False) -> None:
+        self.page, self.mends = page, mends
+        self.names: dict[str, Any] = {"__name__": "__docs__"}
         self.ids: dict[str, str] = {}
+        self.printed: str | None = None
 
     def read(self) -> None:
         for block in blocks(self.page):
@@ -103,12 +114,12 @@ class Reader:
                 Path(block.title).write_text(block.text)
             if block.kind == "python":
                 self.python(block)
-            elif block.kind == "text" and self.printed:
-                self.same(block.text, self.printed, block.line)
+            elif block.kind == "text" and self.printed is not None:
+                self.same("```text\n", block.text, self.printed, block.line)
             elif block.kind == "console":
                 self.console(block)
             if block.kind != "python":
-                self.printed = ""
+                self.printed = None
 
     def python(self, block: Block) -> None:
         out = io.StringIO()
@@ -137,12 +148,20 @@ class Reader:
             assert done.returncode == 0, (
                 f"{self.page.name}:{block.line}: `{command}` ended in {done.returncode}:\n{found}"
             )
-            self.same(expected, found, block.line, command)
+            self.same(f"$ {command}\n", expected, found, block.line)
 
-    def same(self, expected: str, found: str, line: int, what: str = "this") -> None:
-        assert matches(expected, found, self.ids), (
-            f"{self.page.name}:{line}: `{what}` shows\n{found}\nand not\n{expected}"
+    def same(self, what: str, expected: str, found: str, line: int) -> None:
+        """`what` stands before the output on the page."""
+        if matches(expected, found, self.ids):
+            return
+        assert self.mends, f"{self.page.name}:{line}: {what}shows\n{found}\nand not\n{expected}"
+        for shown, real in zip(dict.fromkeys(RUN.findall(expected)), dict.fromkeys(RUN.findall(found)), strict=False):
+            self.ids.setdefault(shown, real)
+        shown = {real: shown for shown, real in self.ids.items()}
+        told = RUN.sub(
+            lambda real: shown.get(real[0], real[0]), re.sub(r"^bash: .*Killed.*$", "...Killed...", found, flags=re.M)
         )
+        self.page.write_text(self.page.read_text().replace(what + expected, what + trimmed(told) + "\n", 1))
 
 
 def environment() -> dict[str, str]:
@@ -236,3 +255,15 @@ def test_the_picture_is_what_is_drawn_today() -> None:
     """The picture of the README is the demo's workflow as `statecore graph` draws it now."""
     kept = (ROOT / "docs" / "assets" / "change-review.svg").read_text()
     assert kept == draw(ChangeReview.machine.chart, "svg") + "\n", "draw it again, as CONTRIBUTING.md says"
+
+
+def mend(page: Path) -> None:
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+        sys.path.insert(0, empty)
+        Reader(page, mends=True).read()
+        sys.path.remove(empty)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        mend(Path(name).resolve())

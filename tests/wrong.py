@@ -1,4 +1,9 @@
-"""Wrong definitions: each function makes one class, specialist or contract that cannot be right, and says what is wrong with it."""
+"""Wrong definitions: each function makes a class, specialist or contract that cannot be right, and says why.
+
+`RIGHT` has some that look like them and are not.
+"""
+
+# ruff: noqa: PIE794 - names are given twice on purpose
 
 import functools
 import types
@@ -726,7 +731,7 @@ def state_name_used_twice() -> None:
         sent = State(final=True)
         triaged = triaging.to(sent, on=Completed[Triage])
         gave_up = any_state.to(sent, on=Failed)
-        sent = State(final=True)  # type: ignore[no-redef]
+        sent = State(final=True)
 
 
 @wrong
@@ -859,7 +864,7 @@ def compound_word() -> None:
     """A state inside a compound named like a word of Compound itself."""
 
     class body(Compound):
-        initial = State(triage, initial=True)
+        initial = State(triage, initial=True)  # type: ignore[assignment]
 
 
 @wrong
@@ -869,7 +874,7 @@ def reserved_word() -> None:
     class W(Workflow[Ticket], version="1"):
         machine = State(triage, initial=True)  # type: ignore[assignment]
         sent = State(final=True)
-        triaged = machine.to(sent, on=Completed[Triage])  # type: ignore[attr-defined]
+        triaged = machine.to(sent, on=Completed[Triage])
         gave_up = any_state.to(sent, on=Failed)
 
 
@@ -1097,7 +1102,9 @@ def contract_named_like_a_failure_of_the_engine() -> None:
     Refused = attrs.make_class("Refused", {"x": attrs.field(type=int)}, frozen=True)
 
     class W(Workflow[Refused], version="1"):  # type: ignore[valid-type]
+        looking = State(initial=True)
         sent = State(final=True)
+        stop = looking.to(sent, on=Signal[Withdrawn])
 
 
 @wrong

@@ -3,15 +3,18 @@
 import asyncio
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import click
 import msgspec
 
 from specialists.change import ChangeRequest
@@ -19,6 +22,7 @@ from statecore import present
 from statecore.call import CallState
 from statecore.demo import ChangeReview
 from statecore.demo.sample import make_sample
+from statecore.errors import BadInput
 from statecore.events import Moved
 from statecore.failpoint import VARIABLE, Point
 from statecore.graph import draw
@@ -35,34 +39,40 @@ PATIENCE = 60.0
 """Seconds after which a worker that neither stops nor ends is given up."""
 
 
-def demonstrate(repository: str | None, revision: str | None, database: Path | None, say: Say) -> int:
-    """Run it all and give the exit code: 0 where the run came to its end after the kill."""
+def demonstrate(repository: str | None, revision: str | None, database: Path | None, say: Say, title: Say) -> int:
+    """Run it all. The exit code: 0 where a worker was killed and its run came to an end, 1 where it was not.
+
+    Raises BadInput where there is no git, or the worker cannot begin a run.
+    """
+    if shutil.which("git") is None:
+        raise BadInput("the demo reviews a git change, and there is no git on PATH: install git")
     database = (database or Path(tempfile.mkdtemp(prefix="statecore-demo-")) / "statecore.db").absolute()
     request = _request(repository, revision, database.parent)
-    before = _runs(database)
-    _title(say, "1", f"a worker reviews {request.revision} of {request.repository}")
-    killed = _work_until_killed(request, database)
+    before = set(_runs(database))
+    title(f"1  a worker reviews {request.revision} of {request.repository}")
+    with _worker(request, database) as worker:
+        killed = _killed_when_stopped(worker)
+        assert worker.stderr is not None
+        complaint = worker.stderr.read().decode(errors="replace").strip()
     name = next((run for run in _runs(database) if run not in before), "")
     if not name:
-        say("the worker ended before it began a run")
-        return 2
-    run, turns = asyncio.run(shown(database, name, None))
-    _tell(say, turns)
+        raise BadInput(f"the worker ended before it began a run: {complaint}")
+    found = asyncio.run(shown(database, name))
+    _tell(say, found.turns)
     if killed:
-        cut = next(call for call in run.calls.values() if call.status is CallState.STARTED)
-        _title(say, "2", f"SIGKILL: {cut.id} was started, its outcome never came, and process {killed} is gone")
-        say(f"    the log has {run.seq} events; the run is rebuilt from them and from nothing else")
-        _title(say, "3", "`statecore resume` takes it up from the log")
+        cut = next(call for call in found.run.calls.values() if call.status is CallState.STARTED)
+        title(f"2  SIGKILL: {cut.id} was started, its outcome never came, and process {worker.pid} is gone")
+        say(f"    the log has {found.run.seq} events; the run is rebuilt from them and from nothing else")
+        title("3  `statecore resume` takes it up from the log")
         _statecore("resume", name, "--db", str(database))
-        seen = len(turns)
-        run, turns = asyncio.run(shown(database, name, None))
-        _tell(say, turns, skip=seen)
-    _conclude(say, run, turns, database)
-    return 0 if run.outcome else 1
-
-
-def _title(say: Say, number: str, text: str) -> None:
-    say(click.style(f"\n{number}  {present.visible(text)}", bold=True))
+        seen = len(found.turns)
+        found = asyncio.run(shown(database, name))
+        _tell(say, found.turns, skip=seen)
+    title(f"4  the run is {found.run.condition}: the path it took")
+    _conclude(say, found.run, found.turns, database)
+    if not killed:
+        say("\nthe worker was not killed: its run was over before there was a second call to kill it in")
+    return 0 if killed and found.run.outcome else 1
 
 
 def _tell(say: Say, turns: list[Turn], skip: int = 0) -> None:
@@ -78,12 +88,13 @@ def _request(repository: str | None, revision: str | None, directory: Path) -> C
     if repository is not None:
         return ChangeRequest(str(Path(repository).absolute()), revision or "HEAD")
     here = Path.cwd()
-    found = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD^{commit}"], cwd=here, capture_output=True, check=False)
+    asked = ["git", "rev-parse", "--verify", "--quiet", "HEAD^{commit}"]
+    found = subprocess.run(asked, cwd=here, capture_output=True, check=False)
     return ChangeRequest(str(here), "HEAD") if found.returncode == 0 else make_sample(directory / "sample")
 
 
 def _runs(database: Path) -> list[str]:
-    return [line["run"] for line in asyncio.run(listing(database))] if database.exists() else []
+    return [line["run"] for line in asyncio.run(listing(database))[0]] if database.exists() else []
 
 
 def _command(*arguments: str) -> list[str]:
@@ -94,36 +105,69 @@ def _statecore(*arguments: str) -> None:
     subprocess.run(_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
 
 
-def _work_until_killed(request: ChangeRequest, database: Path) -> int:
-    """Start a worker, wait until it stops at the failpoint, kill it. Its process id; 0 where it ended by itself."""
+@contextmanager
+def _worker(request: ChangeRequest, database: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that runs the review; it does not outlive the block, whatever ends that."""
     arguments = _command("run", "statecore.demo:ChangeReview", "--input", "-", "--db", str(database))
-    quiet = subprocess.DEVNULL
-    worker = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, env={**os.environ, VARIABLE: KILLED_AT})
-    assert worker.stdin is not None
-    worker.stdin.write(json.dumps(attrs.asdict(request)).encode())
-    worker.stdin.close()
-    _, status = os.waitpid(worker.pid, os.WUNTRACED)
-    if not os.WIFSTOPPED(status):
-        worker.returncode = os.waitstatus_to_exitcode(status)
-        return 0
-    worker.send_signal(signal.SIGKILL)
-    worker.wait(PATIENCE)
-    return worker.pid
+    pipe, armed = subprocess.PIPE, {**os.environ, VARIABLE: KILLED_AT}
+    with (
+        _stopped_by_signals(),
+        subprocess.Popen(arguments, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=armed) as worker,
+    ):
+        try:
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(attrs.asdict(request)).encode())
+            worker.stdin.close()
+            yield worker
+        finally:
+            worker.kill()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the block as Ctrl-C does."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _killed_when_stopped(worker: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the worker stops at the failpoint, and kill it; False where it ended by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(worker.pid, os.WUNTRACED | os.WNOHANG)
+        if pid and os.WIFSTOPPED(status):
+            worker.kill()
+            return worker.wait(PATIENCE) == -signal.SIGKILL
+        if pid:
+            worker.returncode = os.waitstatus_to_exitcode(status)
+            return False
+        time.sleep(0.01)
+    return False
 
 
 def _conclude(say: Say, run: Run, turns: list[Turn], database: Path) -> None:
-    _title(say, "4", f"the run is {run.condition}: the path it took")
     for line in _chart(run, turns):
         say(line)
     drawing = database.with_name("change-review.svg")
     taken = dict(run.taken)
-    drawing.write_text(draw(ChangeReview.machine.chart, "svg", current=run.config.states, taken=taken), encoding="utf-8")
+    drawing.write_text(
+        draw(ChangeReview.machine.chart, "svg", current=run.config.states, taken=taken), encoding="utf-8"
+    )
     say("")
     for value in run.values:
-        if value.payload.contract == "Published":
-            say(f"    report   {msgspec.json.decode(value.payload.data)['path']}")
+        plain = msgspec.json.decode(value.payload.data)
+        if value.payload.contract == "Review":
+            say(f"    review   {plain['verdict']}: {plain['summary']}")
+        elif value.payload.contract == "Published":
+            say(f"    report   {plain['path']}")
+    if run.outcome == "failed" and run.result is not None and run.result.contract != "Published":
+        say(f"    failed   {present.summary(run.result, 400)}")
     say(f"    chart    {drawing}")
-    say(f"    log      statecore log {run.id} --db {database}")
+    say(f"    log      statecore log {run.id} --db {shlex.quote(str(database))}")
 
 
 def _chart(run: Run, turns: list[Turn]) -> list[str]:
@@ -138,7 +182,9 @@ def _chart(run: Run, turns: list[Turn]) -> list[str]:
             out.append(f"    |  {name}" + (f"  ({why})" if why else ""))
         for state in move.entered:
             entered.append(state)
-            out.append(f"    {'O' if chart.nodes[state].final else 'o'}  {_did(chart.nodes[state].says, state, work.get(state))}")
+            out.append(
+                f"    {'O' if chart.nodes[state].final else 'o'}  {_did(chart.nodes[state].says, state, work.get(state))}"
+            )
     rest = [path for path in chart.nodes if path not in entered]
     return [*out, f"       not entered: {', '.join(rest)}"]
 
@@ -146,6 +192,12 @@ def _chart(run: Run, turns: list[Turn]) -> list[str]:
 def _did(says: str, state: str, work: present.Work | None) -> str:
     if work is None:
         return f"{state:<12} {says}"
-    calls = "called once" if work.dispatched == 1 else f"called {work.dispatched} times"
+    calls = (
+        "called once"
+        if work.dispatched == 1
+        else "called twice"
+        if work.dispatched == 2
+        else f"called {work.dispatched} times"
+    )
     cut = "   <- cut by the kill, called again with the same key" if work.cuts else ""
     return f"{state:<12} {work.specialist:<18} {calls:<15} {present.took(work.seconds):>8}  {work.ended}{cut}"

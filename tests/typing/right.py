@@ -1,0 +1,194 @@
+"""A user's module in which a type checker has nothing to find: mypy --strict and pyright accept every line of it."""
+
+from typing import Literal
+
+import attrs
+
+from statecore import (
+    Call,
+    Completed,
+    Compound,
+    Done,
+    Failed,
+    Failure,
+    History,
+    Newest,
+    Parallel,
+    Recorded,
+    State,
+    Transient,
+    Workflow,
+    any_state,
+    specialist,
+)
+from statecore.engine import Engine
+from statecore.guard import Pass, Question, Refuse, Verdict
+from statecore.ledger import Ledger
+from statecore.messages import Signal
+
+
+@attrs.frozen
+class Ticket:
+    subject: str
+
+
+@attrs.frozen
+class Triage:
+    topic: Literal["bug", "other"]
+    confidence: float
+
+
+@attrs.frozen
+class Draft:
+    text: str
+
+
+@attrs.frozen
+class Inquiry:
+    text: str
+
+
+@attrs.frozen
+class Review:
+    ok: bool
+
+
+@attrs.frozen
+class Request:
+    ticket: Ticket
+    topic: str
+
+
+@attrs.frozen
+class Withdrawn:
+    why: str
+
+
+@attrs.frozen(auto_exc=False)
+class Untranslatable(Failure):
+    why: str
+
+
+@attrs.frozen(auto_exc=False)
+class Overloaded(Transient):
+    load: float = 0.0
+
+
+# A specialist is an async or a plain function; its annotations are its contracts.
+@specialist("triage", version="3", effect="pure", fails=[Transient])
+async def triage(ticket: Ticket) -> Triage:
+    return Triage("bug", 0.9)
+
+
+@specialist("write", version="1", effect="pure", fails=[Untranslatable, Overloaded])
+def write(request: Request) -> Draft:
+    return Draft(request.topic)
+
+
+# It may be told its call, and may give one of two values.
+@specialist("write_again", version="1", effect="pure")
+async def write_again(request: Request, call: Call) -> Draft:
+    return Draft(", ".join(call.faults))
+
+
+@specialist("ask_or_write", version="1")
+async def ask_or_write(request: Request) -> Draft | Inquiry:
+    return Inquiry("which one?")
+
+
+@specialist("critic", version="1", effect="pure")
+async def critic(draft: Draft) -> Review:
+    return Review(bool(draft.text))
+
+
+# A guard is any object of the right shape.
+@attrs.frozen
+class Confidence:
+    least: float
+    name: str = "confidence"
+    side: Literal["before", "after"] = "after"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[Triage], ledger: Ledger) -> Verdict:
+        return Pass() if question.value.confidence >= self.least else Refuse("too unsure")
+
+
+@attrs.frozen
+class Short:
+    name: str = "short"
+    side: Literal["before", "after"] = "before"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[Request], ledger: Ledger) -> Verdict:
+        return Pass()
+
+
+# Hand-overs and conditions are plain functions over the user's own types.
+def request(ticket: Ticket, triage: Triage, review: Review | None) -> Request:
+    return Request(ticket, triage.topic)
+
+
+def newest(draft: Newest[Draft], all_of_them: list[Draft], judged: Recorded[Review] | None) -> Draft:
+    return Draft(draft.text + all_of_them[0].text + (judged.specialist if judged else ""))
+
+
+def confident(triage: Triage) -> bool:
+    return triage.confidence >= 0.7
+
+
+def either(outcome: Draft | Inquiry) -> bool:
+    return bool(outcome.text)
+
+
+def anything(value: object) -> bool:
+    return True
+
+
+class Support(Workflow[Ticket], version="1"):
+    triaging = State(triage, initial=True, attempts=3, guards=[Confidence(0.3)], says="what is it about?")
+    drafting = State(write, give=request, fallback=[write_again], guards=[Short()], timeout=5)
+    asking = State(ask_or_write, give=request)
+    reviewing = State(critic, give=newest)
+    sent = State(final=True)
+    lost = State(final=True, outcome="failed")
+
+    triaged = triaging.to(drafting, on=Completed[Triage], cond=confident)
+    unsure = triaging.to(asking, on=Completed[Triage], cond=lambda triage: triage.topic == "bug")
+    hopeless = triaging.to(lost, on=Completed[Triage], cond=anything)
+    other = triaging.to(lost, on=Completed[Triage])
+    drafted = drafting.to(reviewing, on=Completed[Draft])
+    nothing = asking.to(lost, on=Completed[Draft | Inquiry], cond=either)
+    asked = asking.to(lost, on=Completed[Inquiry])
+    written = asking.to(reviewing, on=Completed[Draft])
+    redo = reviewing.to(drafting, on=Completed[Review], cond=lambda review: not review.ok, at_most=3)
+    accepted = reviewing.to(sent, on=Completed[Review])
+    busy = (drafting | asking).to(lost, on=Failed[Overloaded], cond=lambda failure: failure.load > 0.5)
+    gave_up = any_state.to(lost, on=Failed)
+
+
+class Nested(Workflow[Ticket], version="1"):
+    class both(Parallel, initial=True):
+        class left(Compound):
+            triaging = State(triage, initial=True)
+            ready = State(final=True)
+            triaged = triaging.to(ready, on=Completed[Triage])
+
+        class right(Compound):
+            again = State(triage, initial=True)
+            ready = State(final=True)
+            triaged = again.to(ready, on=Completed[Triage])
+
+        where = History(deep=True)
+
+    held = State()
+    sent = State(final=True)
+    hold = both.to(held, on=Signal[Withdrawn], cond=lambda withdrawn: withdrawn.why != "")
+    back = held.to(both.where, on=Signal[Withdrawn])
+    skip = both.left.triaging.to(both.left.ready, on=Failed[Transient])
+    joined = both.to(sent, on=Done)
+    gave_up = any_state.to(sent, on=Failed)
+
+
+# A run starts with the workflow's input.
+async def use(engine: Engine) -> str:
+    return await engine.start(Support, Ticket("help"))
