@@ -388,7 +388,7 @@ def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
         raise KeyboardInterrupt from None
 
 
-class _PipeClosed(Exception):  # noqa: N818 - no error: whoever reads has read enough
+class _PipeClosed(Exception):
     pass
 
 

@@ -78,7 +78,7 @@ class _Closing(Guarded):
 class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
-    calls, each with its attempt.
+    calls, each with its attempt. `first`: the cancellation that was decided before anything else of it was taken up.
     """
 
     run: Run
@@ -86,6 +86,7 @@ class _Held:
     parked: str = ""
     ready: bool = True
     users: int = 0
+    first: Cancel | None = None
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[str, asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -235,7 +236,16 @@ class Engine:
         """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is
         finished.
         """
-        return (await self._shielded(self._hear(run, lambda _: Cancel(self.clock.now(), by, why))))[1]
+        return await self._shielded(self._cancel(run, Cancel(self.clock.now(), by, why)))
+
+    async def _cancel(self, run: str, cancel: Cancel) -> Run:
+        """A run that is not in memory ends before anything that a crash cut is taken up."""
+        async with self._holding(run, cancel) as held:
+            if held.machine is None:
+                raise UnknownWorkflow(held.parked)
+            if held.first is not cancel:
+                await self._take(held, cancel)
+            return held.run
 
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
@@ -428,14 +438,14 @@ class Engine:
     # -- runs in memory
 
     @asynccontextmanager
-    async def _holding(self, run: str) -> AsyncIterator[_Held]:
+    async def _holding(self, run: str, first: Cancel | None = None) -> AsyncIterator[_Held]:
         """A run in memory, taken up from its log where it was not, and kept there as long as somebody needs it.
 
-        Raises UnknownRun.
+        `first`: what is decided before anything else where it is taken up here. Raises UnknownRun.
         """
         while (held := self._held.get(run)) is None or not held.ready:
             if run not in self._taking_up:
-                task = self._taking_up[run] = self._track(self._take_up(run))
+                task = self._taking_up[run] = self._track(self._take_up(run, first))
                 task.add_done_callback(lambda _: self._taking_up.pop(run))
             await asyncio.shield(self._taking_up[run])
         self._use(held)
@@ -456,13 +466,16 @@ class Engine:
             for paused in list(self._deferred.values()):
                 self._settle(paused)
 
-    async def _take_up(self, name: str) -> None:
+    async def _take_up(self, name: str, first: Cancel | None) -> None:
         """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is
         dispatched.
         """
         held = await self._load(name)
         self._held[name], held.ready = held, False
         try:
+            if first is not None and held.machine is not None and not held.run.outcome:
+                held.first = first
+                await self._take(held, first)
             for call in list(held.run.calls.values()) if held.machine else ():
                 failpoint(Point.DURING_RESUME)
                 await self._take_up_call(held, call)

@@ -133,12 +133,16 @@ class Door:
         while self.busy:
             await asyncio.wait(self.busy)
 
+    def shut(self) -> None:
+        """Let nobody in any more."""
+        if self.server is not None:
+            self.server.close()
+            self.path.unlink(missing_ok=True)
+            self.server = None
+
     async def close(self) -> None:
-        """Take no more connections; finish what was greeted."""
-        if self.server is None:
-            return
-        self.server.close()
-        self.path.unlink(missing_ok=True)
+        """Let nobody in any more, and finish what was greeted."""
+        self.shut()
         if self.silent:
             await asyncio.wait(self.silent, timeout=LINGER)
         for task in self.silent:
@@ -167,9 +171,7 @@ async def serving(path: Path, holder: Holder) -> AsyncIterator[Door]:
         yield door
         await door.close()
     finally:
-        if door.server is not None:
-            door.server.close()
-            path.unlink(missing_ok=True)
+        door.shut()
         door.abandon()
 
 

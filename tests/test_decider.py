@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statecore import State, Workflow
 from statecore.admission import Guarded
 from statecore.call import Call, CallState, key
 from statecore.codec import decode, encode
@@ -276,6 +277,27 @@ def test_a_condition_that_raises_is_broken_and_a_bound_on_that_is_exhausted() ->
     )
     story.give(Completed(Piece(mark="raise"), "working#2"))
     assert (story.config, story.of(Moved)[-1].instead.contract) == ("spent", "Exhausted")
+
+
+def test_a_condition_of_the_failure_that_raises_itself_answers_no() -> None:
+    """Where even the condition for Broken raises, the next transition of the row is taken: there is always an end."""
+
+    def raises(failure: Failure) -> bool:
+        raise ValueError("always")
+
+    class Touchy(Workflow[Job], version="1"):
+        working = State(Crew()("work", fails=[Jammed]), initial=True)
+        done = State(final=True)
+        caught = State(final=True, outcome="failed")
+        lost = State(final=True, outcome="failed")
+        worked = working.to(done, on=Completed[Piece])
+        catch = working.to(caught, on=Failed, cond=raises)
+        lose = working.to(lost, on=Failed)
+
+    story = begun(Touchy)
+    story.give(Failed(Jammed(), "working#1"))
+    moved = story.of(Moved)[-1]
+    assert (story.config, moved.instead.contract) == ("lost", "Broken") and moved.asked[-1][1] is False
 
 
 def test_a_person_who_says_not_done_moves_the_chart() -> None:
@@ -706,6 +728,7 @@ def test_the_attempt_after_a_rejected_one_is_told_the_faults() -> None:
         ([], Spoilt(), False),
         ([Unavailable()], Unavailable(), True),
         ([TimedOut()], Unavailable(), False),
+        ([TimedOut(), Unavailable()], Unavailable(), False),
         (["cut"], Unavailable(), False),
     ],
 )

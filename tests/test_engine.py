@@ -487,6 +487,19 @@ async def test_a_finished_run_is_let_go(log: Log) -> None:
 # -- cancelling, closing, resuming
 
 
+async def test_a_run_that_a_crash_cut_is_cancelled_before_it_goes_on() -> None:
+    """Cancelling a run that is not in memory calls nothing of it again first; a finished run stays as it is."""
+    crew = Crew(cut=[hang])
+    workflow = line(crew)
+    log = await cut(workflow)
+    async with Engine(log, [workflow]) as engine:
+        before = crew.count("cut")
+        assert (await engine.cancel("run", by="me", why="enough")).condition == "cancelled"
+        assert crew.count("cut") == before
+        with pytest.raises(NotPossible, match="is cancelled"):
+            await engine.cancel("run", by="me", why="again")
+
+
 async def test_cancel_stops_the_calls_in_flight(log: Log) -> None:
     """Both regions' specialists are told, nothing more is dispatched, and the ledger counts nothing as running."""
     stopped: list[str] = []

@@ -28,7 +28,7 @@ from statecore import (
 from statecore.call import Call, CallState
 from statecore.decider import decide
 from statecore.errors import DefinitionError
-from statecore.events import CallFailed, CallRefused, CallStarted, CallUnknown, Event, Moved
+from statecore.events import CallFailed, CallStarted, CallUnknown, Event, Moved
 from statecore.failures import Crashed, NotDone, OutcomeUnknown, Rejected
 from statecore.guard import Pass, Refuse, Verdict
 from statecore.messages import Elapsed, Input, Start
