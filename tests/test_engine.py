@@ -489,8 +489,8 @@ async def test_a_finished_run_is_let_go(log: Log) -> None:
 
 async def test_a_run_that_a_crash_cut_is_cancelled_before_it_goes_on() -> None:
     """Cancelling a run that is not in memory calls nothing of it again first; a finished run stays as it is."""
-    crew = Crew(cut=[hang])
-    workflow = line(crew)
+    crew = Crew()
+    workflow = line(crew, cut=[hang])
     log = await cut(workflow)
     async with Engine(log, [workflow]) as engine:
         before = crew.count("cut")
