@@ -1,4 +1,6 @@
-"""One request to one specialist in one run, while it is open: what the fold keeps of it, and what its specialist is told."""
+"""One request to one specialist in one run, while it is open: what the fold keeps of it, and what its specialist is
+told.
+"""
 
 import hashlib
 from enum import StrEnum
@@ -9,8 +11,9 @@ from statecore.events import Payload
 
 
 class CallState(StrEnum):
-    """Of an open call. `started`: in flight, or cut. `waiting`: its next attempt has a time. `deferred`: a guard holds it.
-    `unknown`: parked until somebody settles it."""
+    """Of an open call. `started`: in flight, or cut. `waiting`: its next attempt has a time. `deferred`: a guard holds
+    it. `unknown`: parked until somebody settles it.
+    """
 
     STARTED = "started"
     WAITING = "waiting"
@@ -20,10 +23,10 @@ class CallState(StrEnum):
 
 @attrs.frozen
 class Call:
-    """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts from 1 for each
-    specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why the last attempt was rejected.
-    `untouched`: every attempt of this specialist that is over is known to have left the world as it was. `since` and `wake`:
-    seconds since the epoch.
+    """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts
+    from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
+    the last attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the
+    world as it was. `since` and `wake`: seconds since the epoch.
     """
 
     run: str

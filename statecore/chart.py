@@ -166,7 +166,15 @@ class _Scan:
             self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says)
         else:
             kind = "parallel" if value.parallel else "compound"
-            self.nodes[path] = Node(path, parent, kind, value.initial, False, None, inspect.cleandoc(value.__doc__ or "") if "__doc__" in vars(value) else "")
+            self.nodes[path] = Node(
+                path,
+                parent,
+                kind,
+                value.initial,
+                False,
+                None,
+                inspect.cleandoc(value.__doc__ or "") if "__doc__" in vars(value) else "",
+            )
             self.walk(value, path)
 
     def unnamed(self) -> None:
@@ -176,10 +184,15 @@ class _Scan:
                 if id(transition) not in named:
                     kind, payloads = self.pattern("?", transition.on)
                     on = " | ".join(spell(kind, payload) for payload in payloads)
-                    sources = " | ".join(self.path_of(p, "an unnamed transition leaves") for p in transition.sources) if transition.sources else "any_state"
+                    sources = (
+                        " | ".join(self.path_of(p, "an unnamed transition leaves") for p in transition.sources)
+                        if transition.sources
+                        else "any_state"
+                    )
                     self.wrong(
-                        f"a transition from `{sources}` to `{self.path_of(transition.target, 'an unnamed transition leads to')}` on {on} has no name, "
-                        "or its name was given to something else: assign each to a name of its own"
+                        f"a transition from `{sources}` to"
+                        f" `{self.path_of(transition.target, 'an unnamed transition leads to')}` on {on} has no name,"
+                        " or its name was given to something else: assign each to a name of its own"
                     )
 
     def pattern(self, path: str, on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
@@ -190,7 +203,9 @@ class _Scan:
 
     def path_of(self, place: Place, what: str) -> str:
         if id(place) not in self.paths:
-            self.wrong(f"{what} a state that this class does not have (was its name used twice?): take one of this class")
+            self.wrong(
+                f"{what} a state that this class does not have (was its name used twice?): take one of this class"
+            )
         return self.paths[id(place)]
 
     def arrows(self, path: str, parent: str | None, transition: Transition) -> list[Arrow]:
@@ -206,28 +221,46 @@ class _Scan:
         made = []
         sources = self.sources(path, parent, transition, target)
         if not sources:
-            self.wrong(f"transition `{path}`: any_state is no state here, as the target and final states are none of its sources: name the source or drop it")
+            self.wrong(
+                f"transition `{path}`: any_state is no state here, as the target and final states are none of its"
+                " sources: name the source or drop it"
+            )
         for source in sources:
             if self.nodes[source].final:
-                self.wrong(f"transition `{path}` leaves `{source}`, which is final: nothing leaves a final state; drop it or make `{source}` not final")
+                self.wrong(
+                    f"transition `{path}` leaves `{source}`, which is final: nothing leaves a final state; drop it or"
+                    f" make `{source}` not final"
+                )
             around = self.nodes[target].parent if self.nodes[target].kind.startswith("history") else None
             if around is not None and source.startswith(f"{around}/"):
-                self.wrong(f"transition `{path}` leads from `{source}` to a history of `{around}`, which it does not leave: name the state that it leads to")
-            made.append(Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says))
+                self.wrong(
+                    f"transition `{path}` leads from `{source}` to a history of `{around}`, which it does not leave:"
+                    " name the state that it leads to"
+                )
+            made.append(
+                Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says)
+            )
         return made
 
     def payload(self, path: str, kind: type[Trigger[Any]], payload: type) -> None:
         if kind is Failed:
             if not (isinstance(payload, type) and issubclass(payload, Failure)):
-                self.wrong(f"transition `{path}`: Failed[{spelled(payload)}], but {spelled(payload)} is no Failure: derive it from one, or wait for Completed")
+                self.wrong(
+                    f"transition `{path}`: Failed[{spelled(payload)}], but {spelled(payload)} is no Failure: derive it"
+                    " from one, or wait for Completed"
+                )
             check_failure(payload)
         elif kind is not Done and not (isinstance(payload, type) and attrs.has(payload)):
-            self.wrong(f"transition `{path}`: {kind.__name__}[{spelled(payload)}] is no contract: expected an attrs class")
+            self.wrong(
+                f"transition `{path}`: {kind.__name__}[{spelled(payload)}] is no contract: expected an attrs class"
+            )
 
     def sources(self, path: str, parent: str | None, transition: Transition, target: str) -> list[str]:
         if transition.sources is not None:
             return [self.path_of(source, f"transition `{path}` leaves") for source in transition.sources]
-        siblings = [n for n in self.nodes.values() if n.parent == parent and not n.final and not n.kind.startswith("history")]
+        siblings = [
+            n for n in self.nodes.values() if n.parent == parent and not n.final and not n.kind.startswith("history")
+        ]
         return [node.path for node in siblings if not f"{target}/".startswith(f"{node.path}/")]
 
     def condition(self, path: str, cond: Any, kind: type, payloads: tuple[type, ...]) -> None:
@@ -235,21 +268,33 @@ class _Scan:
             return
         name = named(cond)
         if inspect.iscoroutinefunction(cond) or inspect.iscoroutinefunction(getattr(cond, "__call__", None)):  # noqa: B004
-            self.wrong(f"transition `{path}`: condition `{name}` is async, expected a function that answers at once: let a specialist find out, and ask its output")
+            self.wrong(
+                f"transition `{path}`: condition `{name}` is async, expected a function that answers at once: let a"
+                " specialist find out, and ask its output"
+            )
         try:
             parameters = list(inspect.signature(cond).parameters)
         except (TypeError, ValueError):
             self.wrong(f"transition `{path}`: cond={name} cannot be asked, expected a function of one parameter")
         if len(parameters) != 1:
-            self.wrong(f"transition `{path}`: condition `{name}` takes {len(parameters)} parameters, expected one: it is asked with the payload alone")
+            self.wrong(
+                f"transition `{path}`: condition `{name}` takes {len(parameters)} parameters, expected one: it is asked"
+                " with the payload alone"
+            )
         try:
             asks = get_type_hints(cond).get(parameters[0]) if inspect.isroutine(cond) else None
         except NameError as fault:
-            self.wrong(f"transition `{path}`: the annotations of condition `{name}` cannot be read ({fault}): define the types at module level")
+            self.wrong(
+                f"transition `{path}`: the annotations of condition `{name}` cannot be read ({fault}): define the types"
+                " at module level"
+            )
         taken = [cls for cls in members(asks) if isinstance(cls, type) and cls is not Any]
         if taken and not all(issubclass(payload, tuple(taken)) for payload in payloads):
             on = " | ".join(spell(kind, payload) for payload in payloads)
-            self.wrong(f"transition `{path}` fires on {on}, but its condition `{name}` asks {spelled(asks)}: give it a condition over its own payload")
+            self.wrong(
+                f"transition `{path}` fires on {on}, but its condition `{name}` asks {spelled(asks)}: give it a"
+                " condition over its own payload"
+            )
 
 
 def _bodies(chart: Chart) -> None:
@@ -262,23 +307,38 @@ def _bodies(chart: Chart) -> None:
             chart.wrong(f"{where} has no states: write at least an initial one")
         if body is not None and chart.nodes[body].kind == "parallel":
             if any(node.kind == "state" for node in inside) or len(inside) < 2:
-                chart.wrong(f"{where} is parallel: expected two or more compounds inside, found {', '.join(n.name for n in inside)}")
+                chart.wrong(
+                    f"{where} is parallel: expected two or more compounds inside, found"
+                    f" {', '.join(n.name for n in inside)}"
+                )
             continue
         initial = [node.name for node in inside if node.initial]
         if len(initial) != 1:
-            chart.wrong(f"{where} needs one initial state, found {', '.join(initial) or 'none'}: mark one `initial=True`")
+            chart.wrong(
+                f"{where} needs one initial state, found {', '.join(initial) or 'none'}: mark one `initial=True`"
+            )
 
 
 def _state(chart: Chart, node: Node, state: State) -> None:
     path = node.path
     if node.final and (state.does or state.initial):
-        chart.wrong(f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it")
+        chart.wrong(
+            f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it"
+        )
     if state.outcome not in ("completed", "failed", "partial"):
         chart.wrong(f"`{path}`: outcome={state.outcome!r}, expected completed, failed or partial")
     if state.outcome != "completed" and not (node.final and node.parent is None):
-        chart.wrong(f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it `final=True`")
-    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback or state.timeout != TIMEOUT):
-        chart.wrong(f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a specialist or drop them")
+        chart.wrong(
+            f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it"
+            " `final=True`"
+        )
+    if state.does is None and (
+        state.give or state.attempts != 1 or state.guards or state.fallback or state.timeout != TIMEOUT
+    ):
+        chart.wrong(
+            f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"
+            " specialist or drop them"
+        )
     if not (type(state.attempts) is int and state.attempts >= 1):
         chart.wrong(f"`{path}`: attempts={state.attempts!r}, expected a whole number from 1 up")
     if not (type(state.timeout) in (int, float) and 0 < state.timeout < math.inf):
@@ -291,10 +351,13 @@ def _state(chart: Chart, node: Node, state: State) -> None:
 
 def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
     if not isinstance(specialist, Specialist):
-        chart.wrong(f"`{path}`: expected a specialist, found {named(specialist)}: decorate the function with @specialist(...)")
+        chart.wrong(
+            f"`{path}`: expected a specialist, found {named(specialist)}: decorate the function with @specialist(...)"
+        )
     if specialist.effect == "once" and state.attempts > 1:
         chart.wrong(
-            f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not happen twice: label it pure or idempotent, or leave one attempt"
+            f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not"
+            " happen twice: label it pure or idempotent, or leave one attempt"
         )
     first = state.specialists[0]
     extra = [given.name for given in specialist.gives if given.name not in {g.name for g in first.gives}]
@@ -306,11 +369,20 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
 
 
 def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
-    if getattr(guard, "side", None) not in ("before", "after") or not callable(getattr(guard, "ask", None)) or isinstance(guard, type):
-        chart.wrong(f"`{path}`: expected a guard, found {named(guard)}: give it a name, a side (before or after), `fails` and a method `ask`")
+    if (
+        getattr(guard, "side", None) not in ("before", "after")
+        or not callable(getattr(guard, "ask", None))
+        or isinstance(guard, type)
+    ):
+        chart.wrong(
+            f"`{path}`: expected a guard, found {named(guard)}: give it a name, a side (before or after), `fails` and a"
+            " method `ask`"
+        )
     for failure in guard.fails:
         if not (isinstance(failure, type) and issubclass(failure, Failure)):
-            chart.wrong(f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure")
+            chart.wrong(
+                f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure"
+            )
         check_failure(failure)
 
 
@@ -329,7 +401,9 @@ def contracts(chart: Chart) -> list[type]:
     found: dict[type, None] = {chart.takes: None}
     for node in chart.working:
         for specialist in chart.state(node.path).specialists:
-            found |= dict.fromkeys((specialist.takes.cls, *(given.cls for given in specialist.gives), *specialist.fails))
+            found |= dict.fromkeys(
+                (specialist.takes.cls, *(given.cls for given in specialist.gives), *specialist.fails)
+            )
         for guard in chart.state(node.path).guards:
             found |= dict.fromkeys(guard.fails)
     for arrow in chart.arrows:
@@ -343,7 +417,10 @@ def _names(chart: Chart) -> None:
     for cls in contracts(chart):
         other = by_name.setdefault(cls.__name__, cls)
         if other is not cls:
-            chart.wrong(f"two contracts are named {cls.__name__} ({other.__module__} and {cls.__module__}), and the log tells them apart by name: rename one")
+            chart.wrong(
+                f"two contracts are named {cls.__name__} ({other.__module__} and {cls.__module__}), and the log tells"
+                " them apart by name: rename one"
+            )
 
 
 def _comes(chart: Chart, arrow: Arrow) -> None:
@@ -354,15 +431,22 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
         for payload in arrow.payloads:
             if not any(issubclass(cls, payload) for cls in given):
                 gives = " | ".join(f"Completed[{cls.__name__}]" for cls in given) or "nothing: it has nothing to do"
-                chart.wrong(f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which never comes: `{arrow.source}` gives {gives}")
+                chart.wrong(
+                    f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which"
+                    f" never comes: `{arrow.source}` gives {gives}"
+                )
     if arrow.kind is Failed and not inside and arrow.source in _named_sources(chart, arrow):
-        chart.wrong(f"transition `{arrow.name}` waits in `{arrow.source}` for {arrow.on}, which never comes: `{arrow.source}` has nothing to do")
+        chart.wrong(
+            f"transition `{arrow.name}` waits in `{arrow.source}` for {arrow.on}, which never comes: `{arrow.source}`"
+            " has nothing to do"
+        )
     if arrow.kind is Done and chart.nodes[arrow.source].kind not in ("compound", "parallel"):
-        chart.wrong(f"transition `{arrow.name}`: `{arrow.source}` has no body that could be Done: wait for its Completed[...]")
+        chart.wrong(
+            f"transition `{arrow.name}`: `{arrow.source}` has no body that could be Done: wait for its Completed[...]"
+        )
 
 
 def _named_sources(chart: Chart, arrow: Arrow) -> list[str]:
     """The sources of a transition; empty for one from several places, where a silent one does no harm."""
     sources = [other.source for other in chart.arrows if other.name == arrow.name]
     return sources if len(sources) == 1 else []
-

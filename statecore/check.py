@@ -1,7 +1,9 @@
-"""What can be seen wrong in a table before the first call. Each fault names the culprit, what was found, and the remedy.
+"""What can be seen wrong in a table before the first call. Each fault names the culprit, what was found, and the
+remedy.
 
-All of it is search over one graph whose nodes are configurations and whose edges are moves. Definite assignment is the search for the
-shortest run that avoids every move giving the value: what is found is the offending path, and finding none is the proof.
+All of it is search over one graph whose nodes are configurations and whose edges are moves. Definite assignment is the
+search for the shortest run that avoids every move giving the value: what is found is the offending path, and finding
+none is the proof.
 """
 
 from collections import deque
@@ -86,7 +88,9 @@ def _spent(asked: tuple[tuple[Question, bool], ...]) -> str:
     return next((question.transition for question, said in asked if question.limit and not said), "")
 
 
-def path_avoiding(edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool]) -> list[Edge] | None:
+def path_avoiding(
+    edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool]
+) -> list[Edge] | None:
     """The shortest run that reaches `goal` over no edge that `avoid`s. None: there is none (definite assignment)."""
     leaving: dict[Config | None, list[Edge]] = {}
     for edge in edges:
@@ -108,7 +112,10 @@ def path_avoiding(edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Ca
 
 def story(path: list[Edge]) -> str:
     """A path as lines: what came, and where it led."""
-    came = [f"{edge.letter or 'Start'}{f' ({edge.spent} used up: Failed[Exhausted])' if edge.spent else ''}" for edge in path]
+    came = [
+        f"{edge.letter or 'Start'}{f' ({edge.spent} used up: Failed[Exhausted])' if edge.spent else ''}"
+        for edge in path
+    ]
     width = max(map(len, came))
     return "\n".join(f"      {what:<{width}}  {edge}" for what, edge in zip(came, path, strict=True))
 
@@ -117,7 +124,9 @@ def _reached(facts: Facts) -> None:
     reached = {place for edge in facts.edges for place in (*edge.move.entered, *edge.move.config.states)}
     for node in facts.chart.nodes.values():
         if node.path not in reached and not node.kind.startswith("history"):
-            facts.chart.wrong(f"`{node.path}` cannot be reached: no transition that can fire leads there; add one or drop the state")
+            facts.chart.wrong(
+                f"`{node.path}` cannot be reached: no transition that can fire leads there; add one or drop the state"
+            )
 
 
 def _ends(facts: Facts) -> None:
@@ -135,7 +144,10 @@ def _ends(facts: Facts) -> None:
                 todo.append(before)
     for config in back:
         if config not in good:
-            chart.wrong(f"a run in `{config}` can never end: no final state can be reached from there; add a transition that leads on")
+            chart.wrong(
+                f"a run in `{config}` can never end: no final state can be reached from there; add a transition that"
+                " leads on"
+            )
 
 
 def _failures_come(facts: Facts) -> None:
@@ -144,12 +156,15 @@ def _failures_come(facts: Facts) -> None:
     for name in dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.kind is Failed):
         arrows = [arrow for arrow in chart.arrows if arrow.name == name]
         sources = {arrow.source for arrow in arrows}
-        come = {f for node in chart.working if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {Exhausted}
+        come = {f for node in chart.working if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {
+            Exhausted
+        }
         for payload in arrows[0].payloads:
             if not any(issubclass(failure, payload) for failure in come):
                 given = ", ".join(sorted(failure.__name__ for failure in come))
                 chart.wrong(
-                    f"transition `{name}` waits for Failed[{payload.__name__}], which never comes: expected one of {given}; declare it in `fails=[...]` of the specialist or drop the transition"
+                    f"transition `{name}` waits for Failed[{payload.__name__}], which never comes: expected one of"
+                    f" {given}; declare it in `fails=[...]` of the specialist or drop the transition"
                 )
 
 
@@ -163,14 +178,19 @@ def _answered(facts: Facts) -> None:
                     letter = table.letter(node.path, Failed, failure)
                     if letter and (gap := _gap(table, config, letter)) is not None:
                         chart.wrong(
-                            f"`{node.path}`: {who} may end it in Failed[{failure.__name__}], and nothing answers that{_when(gap)}: "
-                            f"add `... = {node.name}.to(..., on=Failed[{failure.__name__}])` or `any_state.to(..., on=Failed)`"
+                            f"`{node.path}`: {who} may end it in Failed[{failure.__name__}], and nothing answers"
+                            f" that{_when(gap)}: add `... = {node.name}.to(..., on=Failed[{failure.__name__}])` or"
+                            " `any_state.to(..., on=Failed)`"
                         )
 
 
 def _completions_answered(facts: Facts, config: Config, node: Node) -> None:
     for letter in facts.table.letters:
-        if letter.of == node.path and letter.kind == "Completed" and (gap := _gap(facts.table, config, letter)) is not None:
+        if (
+            letter.of == node.path
+            and letter.kind == "Completed"
+            and (gap := _gap(facts.table, config, letter)) is not None
+        ):
             exhausted = ", or let `Failed[Exhausted]` be answered" if _spent(gap) else ""
             facts.chart.wrong(
                 f"`{node.path}` may end in Completed[{letter.type}], and nothing answers it{_when(gap)}: "
@@ -211,8 +231,14 @@ def _why_not(chart: Chart, arrow: Arrow, taken: set[str]) -> str:
 
 def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
     def covers(other: Arrow) -> bool:
-        same = other is not arrow and other.kind is arrow.kind and other.cond in (None, arrow.cond) and other.name in taken
-        return same and other.source in chart.chain(arrow.source) and all(any(answers(other_p, p) for other_p in other.payloads) for p in arrow.payloads)
+        same = (
+            other is not arrow and other.kind is arrow.kind and other.cond in (None, arrow.cond) and other.name in taken
+        )
+        return (
+            same
+            and other.source in chart.chain(arrow.source)
+            and all(any(answers(other_p, p) for other_p in other.payloads) for p in arrow.payloads)
+        )
 
     return next(filter(covers, chart.arrows), None)
 
@@ -228,7 +254,9 @@ def _bounded(facts: Facts) -> None:
         if ring := _ring(first, leaving):
             places = " -> ".join(str(edge.move.config) for edge in ring)
             names = " -> ".join(edge.move.transitions[-1] for edge in ring)
-            facts.chart.wrong(f"the loop {first} -> {places} ({names}) has no bound: give one of its transitions `at_most=`")
+            facts.chart.wrong(
+                f"the loop {first} -> {places} ({names}) has no bound: give one of its transitions `at_most=`"
+            )
 
 
 def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None:
@@ -263,7 +291,10 @@ def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
     """A contract takes its own class; what is derived from it must be made one by a function."""
     for edge in facts.edges:
         if param.fits(edge.by, edge.gives) and edge.gives is not param.wants:
-            facts.chart.wrong(f"{compiled.text}, and `{edge.by}` gives a {edge.gives.__name__}, which only derives from it: write `give=` a function that makes one of it")
+            facts.chart.wrong(
+                f"{compiled.text}, and `{edge.by}` gives a {edge.gives.__name__}, which only derives from it: write"
+                " `give=` a function that makes one of it"
+            )
 
 
 def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
@@ -271,21 +302,42 @@ def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, produc
         return
     could = " or of ".join(f"`{state}`" for state in meant)
     kind = param.wants.__name__
-    remedy = "name the parameter after the state, or write" if compiled.fn else "write `give=` a function whose parameter is named after the state, or takes"
-    facts.chart.wrong(f"{compiled.text}: `{param}` could be the one of {could}: {remedy} Newest[{kind}] or list[{kind}]")
+    remedy = (
+        "name the parameter after the state, or write"
+        if compiled.fn
+        else "write `give=` a function whose parameter is named after the state, or takes"
+    )
+    facts.chart.wrong(
+        f"{compiled.text}: `{param}` could be the one of {could}: {remedy} Newest[{kind}] or list[{kind}]"
+    )
 
 
 def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
     if not producers:
-        given = ", ".join(dict.fromkeys(f"`{edge.by}` gives {edge.gives.__name__}" for edge in facts.edges if not issubclass(edge.gives, Failure)))
+        given = ", ".join(
+            dict.fromkeys(
+                f"`{edge.by}` gives {edge.gives.__name__}"
+                for edge in facts.edges
+                if not issubclass(edge.gives, Failure)
+            )
+        )
         what = f"{compiled.text} needs `{param}`, which" if compiled.fn else f"{compiled.text}, which"
-        remedy = "take one of these, or add a state that gives it" if compiled.fn else "write `give=` a function that makes it of what is recorded"
+        remedy = (
+            "take one of these, or add a state that gives it"
+            if compiled.fn
+            else "write `give=` a function that makes it of what is recorded"
+        )
         facts.chart.wrong(f"{what} nothing here gives ({given}): {remedy}")
     offending = path_avoiding(facts.edges, lambda e: path in e.move.entered, lambda e: param.fits(e.by, e.gives))
     if offending is not None:
         through = " or ".join(f"`{state}`" for state in producers)
-        optional = f"write `{param} | None`, or " if compiled.fn else "write `give=` a function that does without it, or "
-        facts.chart.wrong(f"{compiled.text} needs `{param}`, and this path gives none:\n{story(offending)}\n    {optional}let every way to `{path}` pass through {through}")
+        optional = (
+            f"write `{param} | None`, or " if compiled.fn else "write `give=` a function that does without it, or "
+        )
+        facts.chart.wrong(
+            f"{compiled.text} needs `{param}`, and this path gives none:\n{story(offending)}\n    {optional}let every"
+            f" way to `{path}` pass through {through}"
+        )
 
 
 def _reaching(edges: tuple[Edge, ...], path: str, param: Param) -> list[str]:

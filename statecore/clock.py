@@ -11,7 +11,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The wall clock as it was at the start plus the monotonic clock: a jump of the wall clock moves nothing in this process."""
+    """The wall clock as it was at the start plus the monotonic clock: a jump of the wall clock moves nothing in this
+    process.
+    """
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()

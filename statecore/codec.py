@@ -15,7 +15,7 @@ from functools import reduce
 from math import isfinite
 from operator import attrgetter, or_
 from types import GenericAlias
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -74,7 +74,7 @@ class _Shape:
 def _shape(event: type) -> _Shape:
     hints = get_type_hints(event)
     names = tuple(hints)
-    stored = {Payload: _Place, Payload | None: _Place | None}
+    stored: dict[Any, Any] = {Payload: _Place, Payload | None: Optional[_Place]}  # noqa: UP045 - an Annotated has no `|`
     mirror = [
         (field.name, stored.get(hints[field.name], hints[field.name]), *_default(field))
         for field in attrs.fields(event)
@@ -145,6 +145,7 @@ def _bounded(what: str, size: int) -> None:
 
 def decode(stream: str, version: int, events: bytes, payloads: bytes | None) -> tuple[Event, ...]:
     """The events of the turn after which `stream` is at `version`. Raises Unreadable with the reason."""
+    values: list[tuple[str, msgspec.Raw]] = []
     try:
         rows = _events.decode(events)
         values = [] if payloads is None else _payloads.decode(payloads)

@@ -1,12 +1,13 @@
 """Contracts: the typed shape of a hand-over, compiled once per attrs class and strict in both directions.
 
-A value is packed to canonical JSON and read back at once, so that what a run goes on with is exactly what a rebuild will find.
-Strict means: no coercion ("3" is no int, "false" no bool, None no str), no unknown field, no missing one, no number that JSON or a
-database cannot hold (NaN, infinities, integers of 64 bits and more), no lone surrogate and no NUL in text. All faults are
-reported at once, each as `{what} @ {path}` with `$` for the value itself. A value that would not be read back equal is refused.
+A value is packed to canonical JSON and read back at once, so that what a run goes on with is exactly what a rebuild
+will find. Strict means: no coercion ("3" is no int, "false" no bool, None no str), no unknown field, no missing one, no
+number that JSON or a database cannot hold (NaN, infinities, integers of 64 bits and more), no lone surrogate and no NUL
+in text. All faults are reported at once, each as `{what} @ {path}` with `$` for the value itself. A value that would
+not be read back equal is refused.
 
-A union of two or more classes inside a contract is stored with the name of the member under `_type`; a union whose members JSON
-cannot tell apart is no contract.
+A union of two or more classes inside a contract is stored with the name of the member under `_type`; a union whose
+members JSON cannot tell apart is no contract.
 """
 
 import math
@@ -48,7 +49,9 @@ class Contract(Generic[T]):
     _recursive: bool
 
     def pack(self, value: T) -> Payload:
-        """The value as it will be stored. Raises BadInput with every fault; `value` is not kept, its read-back is `live`."""
+        """The value as it will be stored. Raises BadInput with every fault; `value` is not kept, its read-back is
+        `live`.
+        """
         if type(value) is not self.cls:
             found = f"{type(value).__name__} {_short(value)}"
             raise self._unfit((f"expected {self.name}, found {found} @ $",))
@@ -84,7 +87,10 @@ class Contract(Generic[T]):
 
     def spec(self) -> dict[str, Any]:
         """The shape as plain data, for the fingerprint: field names with their types and whether they may be left out."""
-        return {field.name: f"{spelled(field.type)}{'' if field.default is attrs.NOTHING else ' = ...'}" for field in _fields(self.cls)}
+        return {
+            field.name: f"{spelled(field.type)}{'' if field.default is attrs.NOTHING else ' = ...'}"
+            for field in _fields(self.cls)
+        }
 
     def nested(self) -> tuple[type, ...]:
         """The classes that it is made of, itself first."""
@@ -98,10 +104,17 @@ def contract_of(cls: type[T]) -> Contract[T]:
     """The compiled contract of an attrs class. Raises DefinitionError naming the field that no contract can hold."""
     if not _is_class(cls):
         raise DefinitionError(
-            f"{spelled(cls)} cannot be a contract: expected an attrs class (`@attrs.frozen class ...`), found {cls!r}; give the value a class of its own with named fields"
+            f"{spelled(cls)} cannot be a contract: expected an attrs class (`@attrs.frozen class ...`), found {cls!r};"
+            " give the value a class of its own with named fields"
         )
     _admit(cls, cls.__name__, {})
-    return Contract(cls, cls.__name__, _converter.get_unstructure_hook(cls), _converter.get_structure_hook(cls), _contains_itself(cls))
+    return Contract(
+        cls,
+        cls.__name__,
+        _converter.get_unstructure_hook(cls),
+        _converter.get_structure_hook(cls),
+        _contains_itself(cls),
+    )
 
 
 def spelled(hint: Any) -> str:
@@ -145,8 +158,9 @@ def _admit(hint: Any, where: str, seen: dict[type, None]) -> None:
         _admit(args[1], where, seen)
     else:
         raise DefinitionError(
-            f"contract field `{where}: {spelled(hint)}` cannot be stored strictly: expected str, int, float, bool, None, date, datetime, "
-            "Literal, Enum, an attrs class, list[...], tuple[...], dict[str, ...] or a union of these"
+            f"contract field `{where}: {spelled(hint)}` cannot be stored strictly: expected str, int, float, bool,"
+            " None, date, datetime, Literal, Enum, an attrs class, list[...], tuple[...], dict[str, ...] or a union of"
+            " these"
         )
 
 
@@ -159,20 +173,30 @@ def _is_text_or_number(hint: Any) -> bool:
 
 def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
     if not compared(cls):
-        raise DefinitionError(f"contract {where}: {cls.__name__} is not compared by its fields, so equal would not mean equal: write @attrs.frozen above it")
+        raise DefinitionError(
+            f"contract {where}: {cls.__name__} is not compared by its fields, so equal would not mean equal: write"
+            " @attrs.frozen above it"
+        )
     own = [name for name, hint in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     if own and "__attrs_attrs__" not in vars(cls):
-        raise DefinitionError(f"contract {where}: {cls.__name__} is not an attrs class itself, so its {', '.join(own)} would be lost: write @attrs.frozen above it")
+        raise DefinitionError(
+            f"contract {where}: {cls.__name__} is not an attrs class itself, so its {', '.join(own)} would be lost:"
+            " write @attrs.frozen above it"
+        )
     try:
         fields = _fields(cls)
     except NameError as fault:
-        raise DefinitionError(f"contract {where}: its annotations cannot be read ({fault}): define the types at module level") from None
+        raise DefinitionError(
+            f"contract {where}: its annotations cannot be read ({fault}): define the types at module level"
+        ) from None
     for field in fields:
         _admit(field.type, f"{where}.{field.name}", seen)
 
 
 def compared(cls: Any) -> bool:
-    """Whether its `==` sees every field. Not so with `eq=False`, nor for an exception whose decorator says no `auto_exc=False`."""
+    """Whether its `==` sees every field. Not so with `eq=False`, nor for an exception whose decorator says no
+    `auto_exc=False`.
+    """
     by = next(base for base in cls.__mro__ if "__eq__" in vars(base))
     return by is cls or (attrs.has(by) and len(attrs.fields(by)) == len(attrs.fields(cls)))
 
@@ -195,10 +219,18 @@ def _told_apart(hint: Any, where: str) -> None:
 
 def _contains_itself(cls: type) -> bool:
     def made_of(hint: Any) -> Iterable[Any]:
-        return (field.type for field in _fields(hint)) if _is_class(hint) else get_args(hint) if get_origin(hint) is not Literal else ()
+        return (
+            (field.type for field in _fields(hint))
+            if _is_class(hint)
+            else get_args(hint)
+            if get_origin(hint) is not Literal
+            else ()
+        )
 
     def goes_round(hint: Any, inside: tuple[Any, ...]) -> bool:
-        return hint in inside or any(goes_round(part, (*inside, hint) if _is_class(hint) else inside) for part in made_of(hint))
+        return hint in inside or any(
+            goes_round(part, (*inside, hint) if _is_class(hint) else inside) for part in made_of(hint)
+        )
 
     return goes_round(cls, ())
 
@@ -206,7 +238,12 @@ def _contains_itself(cls: type) -> bool:
 def _deeper(plain: Any, limit: int) -> bool:
     level = [plain]
     for _ in range(limit):
-        level = [item for part in level if isinstance(part, dict | list | tuple) for item in (part.values() if isinstance(part, dict) else part)]
+        level = [
+            item
+            for part in level
+            if isinstance(part, dict | list | tuple)
+            for item in (part.values() if isinstance(part, dict) else part)
+        ]
         if not level:
             return False
     return any(isinstance(part, dict | list | tuple) for part in level)
@@ -216,7 +253,10 @@ def _changed(value: Any, live: Any) -> Iterable[str]:
     for field in attrs.fields(type(value)):
         was, is_now = getattr(value, field.name), getattr(live, field.name)
         if was != is_now:
-            yield f"expected {spelled(field.type)}, found {type(was).__name__} {_short(was)}, which would be read back as {_short(is_now)} @ $.{field.name}"
+            yield (
+                f"expected {spelled(field.type)}, found {type(was).__name__} {_short(was)}, which would be read back as"
+                f" {_short(is_now)} @ $.{field.name}"
+            )
 
 
 def _say(error: BaseException, expected: type | None) -> str:
@@ -312,7 +352,9 @@ def _enum(value: Any, hint: Any) -> Any:
             return member
         if type(member.value) is type(value) and member.value == value:
             return member
-    raise ValueError(f"expected {' or '.join(repr(member.value) for member in hint)}, found {type(value).__name__} {_short(value)}")
+    raise ValueError(
+        f"expected {' or '.join(repr(member.value) for member in hint)}, found {type(value).__name__} {_short(value)}"
+    )
 
 
 def _is_class(hint: Any) -> bool:
@@ -335,7 +377,9 @@ def _is_collection(hint: Any) -> bool:
 
 
 def _collection(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    """cattrs takes any iterable for a list, a string among them; a JSON array is a list, an object a dict, and nothing else."""
+    """cattrs takes any iterable for a list, a string among them; a JSON array is a list, an object a dict, and nothing
+    else.
+    """
     origin, args = get_origin(hint), get_args(hint)
     wanted: type = dict if origin is dict else list
     structure: Callable[[Any, Any], Any]
@@ -366,7 +410,10 @@ def _fixed(args: tuple[Any, ...], converter: cattrs.Converter) -> Callable[[Any,
             try:
                 made.append(converter.structure(item, arg))
             except Exception as fault:
-                fault.__notes__ = [*getattr(fault, "__notes__", ()), cattrs.IterableValidationNote(f"item {index}", index, arg)]
+                fault.__notes__ = [
+                    *getattr(fault, "__notes__", ()),
+                    cattrs.IterableValidationNote(f"item {index}", index, arg),  # pyright: ignore[reportCallIssue]
+                ]
                 faults.append(fault)
         if faults:
             raise cattrs.IterableValidationError("items", faults, tuple)
@@ -405,7 +452,7 @@ def _union(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
         for arm in others:
             try:
                 return converter.structure(value, arm)
-            except Exception:  # noqa: S112 - the next arm may fit; where none does, one fault names them all
+            except Exception:
                 continue
         raise ValueError(f"expected {spelled(hint)}, found {type(value).__name__} {_short(value)}")
 
@@ -417,7 +464,11 @@ def _union_out(hint: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
 
     def hook(value: Any) -> Any:
         plain = converter.unstructure(value)
-        return {"_type": type(value).__name__, **plain} if tagged and isinstance(plain, dict) and attrs.has(type(value)) else plain
+        return (
+            {"_type": type(value).__name__, **plain}
+            if tagged and isinstance(plain, dict) and attrs.has(type(value))
+            else plain
+        )
 
     return hook
 

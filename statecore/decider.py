@@ -98,8 +98,8 @@ def step(machine: Machine, run: Run, input: Input, admission: Admission | None =
     """`decide`, and the run as the events leave it."""
     if run.fingerprint and run.fingerprint != machine.fingerprint:
         raise NotPossible(
-            f"{run.id} was started on {run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}, and the loaded one is "
-            f"{machine.fingerprint[:12]}: load the declaration that it was started on"
+            f"{run.id} was started on {run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}, and the"
+            f" loaded one is {machine.fingerprint[:12]}: load the declaration that it was started on"
         )
     turn = _Turn(machine, run, input.at, admission or Guarded())
     turn.take(input)
@@ -185,7 +185,8 @@ class _Turn:
         contract = self.machine.contracts.get(type(input.value).__name__)
         if contract is None:
             raise BadInput(
-                f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition names as Signal[...]"
+                f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition"
+                " names as Signal[...]"
             )
         value = contract.pack(input.value)
         letter = self.machine.table.letter(None, Signal, contract.cls)
@@ -336,7 +337,8 @@ class _Turn:
             self.fire(of, Failed, failure, failure, asked)
         else:
             raise StatecoreError(
-                f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not complete"
+                f"{self.run.id}: nothing answers the outcome of `{of}` in `{self.run.config}`: the table is not"
+                " complete"
             )
 
     def exhausted(self, asked: Asked) -> Exhausted | None:
@@ -479,7 +481,7 @@ class _Turn:
         return Question(value, self.run.id, *asked, self.at, self.run.tenant)
 
 
-class _Raised(Exception):  # noqa: N818 - carries a failure to where the chart is asked again
+class _Raised(Exception):
     def __init__(self, broken: Broken) -> None:
         self.broken = broken
 

@@ -15,12 +15,16 @@ V = TypeVar("V")
 Outcome = Literal["completed", "failed", "partial"]
 
 TIMEOUT = 600.0
-"""Seconds an attempt may take where its state says nothing: long enough for a slow model, short enough that a hang is seen."""
+"""Seconds an attempt may take where its state says nothing: long enough for a slow model, short enough that a hang is
+seen.
+"""
 
 
 @attrs.define(eq=False)
 class Transition:
-    """Source, trigger, condition, target. The attribute that it is assigned to is its name, which is printed as the reason."""
+    """Source, trigger, condition, target. The attribute that it is assigned to is its name, which is printed as the
+    reason.
+    """
 
     sources: tuple["Place", ...] | None
     target: "Place"
@@ -49,12 +53,16 @@ class _Source:
         at_most: int | None = None,
         says: str = "",
     ) -> Transition:
-        """A transition from here. `cond`: a pure, synchronous predicate over the trigger's payload. `at_most`: how often a run
-        may take it; used up, the next declared transition is asked, and where none is left the chart gets Failed[Exhausted]."""
+        """A transition from here. `cond`: a pure, synchronous predicate over the trigger's payload. `at_most`: how
+        often a run may take it; used up, the next declared transition is asked, and where none is left the chart gets
+        Failed[Exhausted].
+        """
         return _transition(self.places(), target, on, cond, at_most, says)
 
 
-def _transition(sources: "tuple[Place, ...] | None", target: "Place", on: Any, cond: Any, at_most: int | None, says: str) -> Transition:
+def _transition(
+    sources: "tuple[Place, ...] | None", target: "Place", on: Any, cond: Any, at_most: int | None, says: str
+) -> Transition:
     made = Transition(sources, target, on, cond, at_most, says)
     for place in (*(sources or ()), target):
         place.touching.append(made)
@@ -64,10 +72,11 @@ def _transition(sources: "tuple[Place, ...] | None", target: "Place", on: Any, c
 class State(_Source):
     """A named place; may have one thing to do.
 
-    `does`: the specialist called when the state is entered. `give`: the function that makes its request of recorded values, filled
-    by the types of its parameters; without one, the newest value of the type that the specialist takes. `attempts`: of each
-    specialist, for failures that another attempt may mend. `fallback`: specialists of the same contracts, tried in turn.
-    `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take. `says`: a sentence for operators.
+    `does`: the specialist called when the state is entered. `give`: the function that makes its request of recorded
+    values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
+    `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
+    contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take.
+    `says`: a sentence for operators.
     """
 
     def __init__(
@@ -103,7 +112,9 @@ class State(_Source):
 
 def _listed(option: str, given: Sequence[V]) -> tuple[V, ...]:
     if not isinstance(given, list | tuple):
-        raise DefinitionError(f"State(..., {option}=...): expected a list, found a {type(given).__name__}: write {option}=[...]")
+        raise DefinitionError(
+            f"State(..., {option}=...): expected a list, found a {type(given).__name__}: write {option}=[...]"
+        )
     return tuple(given)
 
 
@@ -138,7 +149,9 @@ class History(State):
 
 
 class Compound:
-    """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by `name.to(...)`."""
+    """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by
+    `name.to(...)`.
+    """
 
     touching: ClassVar[list[Transition]]
     initial: ClassVar[bool]
@@ -146,9 +159,17 @@ class Compound:
 
     def __init_subclass__(cls, *, initial: bool = False) -> None:
         if any(base.__module__ != __name__ for base in cls.__bases__):
-            raise DefinitionError(f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone")
-        if words := [word for word in ("touching", "initial", "parallel", "to") if isinstance(vars(cls).get(word), State | Transition | type)]:
-            raise DefinitionError(f"{cls.__name__}: `{words[0]}` is a word of {cls.__bases__[0].__name__} itself: choose another name")
+            raise DefinitionError(
+                f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone"
+            )
+        if words := [
+            word
+            for word in ("touching", "initial", "parallel", "to")
+            if isinstance(vars(cls).get(word), State | Transition | type)
+        ]:
+            raise DefinitionError(
+                f"{cls.__name__}: `{words[0]}` is a word of {cls.__bases__[0].__name__} itself: choose another name"
+            )
         cls.touching, cls.initial = [], initial
 
     @classmethod

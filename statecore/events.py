@@ -1,7 +1,8 @@
 """What was decided: a closed set of past-tense values, the only thing that is stored.
 
-A turn of a run is a tuple of these, appended together. The turn carries the time, so no event does. A `Payload` crosses as the
-bytes it is stored as; nothing in the fold of a run looks inside one, which is why a run whose classes are gone still rebuilds.
+A turn of a run is a tuple of these, appended together. The turn carries the time, so no event does. A `Payload` crosses
+as the bytes it is stored as; nothing in the fold of a run looks inside one, which is why a run whose classes are gone
+still rebuilds.
 
 Adding a field: give it a default. Changing what a field means: raise the version and register an upcaster.
 """
@@ -13,7 +14,9 @@ import attrs
 
 @attrs.frozen
 class Payload:
-    """A value of a contract: its name and its canonical JSON. `live` is the same value as an object, where it is at hand."""
+    """A value of a contract: its name and its canonical JSON. `live` is the same value as an object, where it is at
+    hand.
+    """
 
     contract: str
     data: bytes
@@ -22,7 +25,9 @@ class Payload:
 
 @attrs.frozen
 class RunStarted:
-    """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it counts to."""
+    """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it
+    counts to.
+    """
 
     workflow: str
     version: str
@@ -36,8 +41,8 @@ class RunStarted:
 class Moved:
     """Transitions taken together, the conditions and bounds asked on the way, and the answers that decided.
 
-    `states`: the configuration after the move, in declaration order. `history`: what each history state remembers. `of`: the state
-    whose outcome it answers. `instead`: the failure that took the outcome's place (Exhausted, Broken).
+    `states`: the configuration after the move, in declaration order. `history`: what each history state remembers.
+    `of`: the state whose outcome it answers. `instead`: the failure that took the outcome's place (Exhausted, Broken).
     """
 
     transitions: tuple[str, ...]
@@ -54,9 +59,9 @@ class Moved:
 class CallStarted:
     """An attempt of a call was authorised; what follows the commit is its dispatch.
 
-    `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that the
-    hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are left out and stay
-    what they were. `cuts`: how often a crash cut this attempt.
+    `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that
+    the hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are
+    left out and stay what they were. `cuts`: how often a crash cut this attempt.
     """
 
     call: str
@@ -95,7 +100,9 @@ class CallDeferred:
 
 @attrs.frozen
 class CallRefused:
-    """A guard would not let the call start. `failure`: what the chart is given for it. `next`: the fallback that is tried instead."""
+    """A guard would not let the call start. `failure`: what the chart is given for it. `next`: the fallback that is
+    tried instead.
+    """
 
     call: str
     guard: str
@@ -117,10 +124,11 @@ class CallCompleted:
 
 @attrs.frozen
 class CallFailed:
-    """`again`: when the next attempt is due (None: there is none, the chart is asked). `next`: the specialist that it goes to.
+    """`again`: when the next attempt is due (None: there is none, the chart is asked). `next`: the specialist that it
+    goes to.
 
-    `output`: what was rejected, where something was. `detail`: the traceback. `untouched`: the failure proves that this attempt left
-    the world as it was.
+    `output`: what was rejected, where something was. `detail`: the traceback. `untouched`: the failure proves that this
+    attempt left the world as it was.
     """
 
     call: str

@@ -40,7 +40,9 @@ def arm(setting: str) -> None:
     name, _, rest = setting.partition(":")
     passes, _, action = rest.partition(":")
     if action not in ("", "stop") or not passes.isdigit() or name not in {point.value for point in Point}:
-        raise ValueError(f"{VARIABLE}={setting!r}: expected POINT:PASS or POINT:PASS:stop, with POINT one of {', '.join(Point)}")
+        raise ValueError(
+            f"{VARIABLE}={setting!r}: expected POINT:PASS or POINT:PASS:stop, with POINT one of {', '.join(Point)}"
+        )
     _Armed.point, _Armed.left = Point(name), int(passes)
     _Armed.action = signal.SIGSTOP if action else signal.SIGKILL
 

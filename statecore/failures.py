@@ -14,8 +14,8 @@
 └── `OutcomeUnknown`   cut between start and completion, and not to be repeated
 
 A workflow adds its own by deriving from exactly one of these. Failures are attrs values compared by their fields
-(`auto_exc=False`, which is not the attrs default for exceptions). `Failed[E]` answers E and its subclasses; bare `Failed`
-answers all but `OutcomeUnknown`, which parks the run unless a transition names it.
+(`auto_exc=False`, which is not the attrs default for exceptions). `Failed[E]` answers E and its subclasses; bare
+`Failed` answers all but `OutcomeUnknown`, which parks the run unless a transition names it.
 """
 
 from typing import ClassVar
@@ -24,11 +24,12 @@ import attrs
 
 
 @attrs.frozen(auto_exc=False)
-class Failure(Exception):  # noqa: N818 - a value of the domain, not an error of the program
+class Failure(Exception):
     """Root of the typed failures. One failure parent each, so that "the nearest named ancestor" is always one."""
 
     nothing_happened: ClassVar[bool] = False
-    """True where the failure itself proves that the world was not touched; only then is an effect handed to a fallback."""
+    """True where the failure itself proves that the world was not touched; only then is an effect handed to a fallback.
+    """
 
     def __init_subclass__(cls) -> None:
         parents = [base for base in cls.__bases__ if issubclass(base, Failure)]

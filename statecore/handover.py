@@ -1,8 +1,9 @@
 """Hand-overs: functions over recorded values, filled by the types of their parameters.
 
-`T` is the newest value of that type, `T | None` the same or None, `list[T]` all of them in order, `Recorded[T]` the newest with its
-envelope. Where the newest could be one of two states' values, the parameter is named after the state that is meant (`start` is the
-run's input), or written `Newest[T]`. What was read is recorded with the call: context contract and provenance in one.
+`T` is the newest value of that type, `T | None` the same or None, `list[T]` all of them in order, `Recorded[T]` the
+newest with its envelope. Where the newest could be one of two states' values, the parameter is named after the state
+that is meant (`start` is the run's input), or written `Newest[T]`. What was read is recorded with the call: context
+contract and provenance in one.
 """
 
 import inspect
@@ -28,7 +29,9 @@ Newest = Annotated[T, NEWEST]
 
 @attrs.frozen
 class Recorded(Generic[T_co]):
-    """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's own gave it."""
+    """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's
+    own gave it.
+    """
 
     value: T_co
     state: str
@@ -78,15 +81,22 @@ def handover(chart: Chart, path: str) -> Handover:
     hints = _hints(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
-        chart.wrong(f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__}, which `{state.does.name}` takes: annotate or mend it")
+        chart.wrong(
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__},"
+            f" which `{state.does.name}` takes: annotate or mend it"
+        )
     return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
 
 
 def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
     if not inspect.isroutine(fn):
-        chart.wrong(f"{text} cannot be read, expected a function with annotated parameters, found {named(fn)}: write a `def`")
+        chart.wrong(
+            f"{text} cannot be read, expected a function with annotated parameters, found {named(fn)}: write a `def`"
+        )
     if inspect.iscoroutinefunction(fn):
-        chart.wrong(f"{text} is async, expected a plain function over recorded values: let a specialist fetch what it waits for")
+        chart.wrong(
+            f"{text} is async, expected a plain function over recorded values: let a specialist fetch what it waits for"
+        )
     try:
         return get_type_hints(fn, include_extras=True)
     except NameError as fault:
@@ -113,17 +123,28 @@ def _param(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[st
         _unfillable(chart, text, name, hint)
     owners = _owners(chart, name, wants)
     if len(owners) > 1:
-        chart.wrong(f"{text}: `{name}` names {len(owners)} states ({', '.join(owners)}), expected one: rename one of the states")
-    return Param(name, wants, many, optional, newest, envelope, owners[0] if owners else START if name == START else None)
+        chart.wrong(
+            f"{text}: `{name}` names {len(owners)} states ({', '.join(owners)}), expected one: rename one of the states"
+        )
+    return Param(
+        name, wants, many, optional, newest, envelope, owners[0] if owners else START if name == START else None
+    )
 
 
 def _unfillable(chart: Chart, text: str, name: str, hint: Any) -> NoReturn:
-    chart.wrong(f"{text}: `{name}: {spelled(hint)}` cannot be filled, expected T, `T | None`, list[T], Newest[T] or Recorded[T] of one type")
+    chart.wrong(
+        f"{text}: `{name}: {spelled(hint)}` cannot be filled, expected T, `T | None`, list[T], Newest[T] or Recorded[T]"
+        " of one type"
+    )
 
 
 def _owners(chart: Chart, name: str, wants: type) -> list[str]:
     """The states of that name that give such a value, themselves or inside. A name that gives none is only a name."""
-    return [node.path for node in chart.nodes.values() if node.name == name and any(issubclass(g, wants) for g in _gives(chart, node.path))]
+    return [
+        node.path
+        for node in chart.nodes.values()
+        if node.name == name and any(issubclass(g, wants) for g in _gives(chart, node.path))
+    ]
 
 
 def _gives(chart: Chart, path: str) -> list[type]:

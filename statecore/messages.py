@@ -1,7 +1,8 @@
 """What the world tells a run, and what a transition waits for: one family of classes.
 
-Subscripted, the class is the pattern (`on=Completed[Triage]`); an instance is the input (`Completed(triage, call="triaging#1")`).
-Every input carries its time `at` (seconds since the epoch): nothing below the engine asks a clock.
+Subscripted, the class is the pattern (`on=Completed[Triage]`); an instance is the input (`Completed(triage,
+call="triaging#1")`). Every input carries its time `at` (seconds since the epoch): nothing below the engine asks a
+clock.
 """
 
 from types import NoneType, UnionType
@@ -20,9 +21,9 @@ F_co = TypeVar("F_co", bound=Failure, covariant=True, default=Failure)
 class Trigger(Generic[T_co]):
     """The outcome `value` of `call` (its id; None where the run has one open call only, or for a signal).
 
-    `attempt`: which attempt of the call it answers; 0 means the one that is open. `rank`: which of the state's specialists made it
-    (they count their attempts each for itself); None means the one whose turn it is. `by` and `why` are set where a person said so.
-    `detail` is kept in the log and never reaches the chart (a traceback).
+    `attempt`: which attempt of the call it answers; 0 means the one that is open. `rank`: which of the state's
+    specialists made it (they count their attempts each for itself); None means the one whose turn it is. `by` and `why`
+    are set where a person said so. `detail` is kept in the log and never reaches the chart (a traceback).
     """
 
     value: T_co
@@ -105,7 +106,9 @@ def pattern(on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
     """
     kind = get_origin(on) or on
     if not (isinstance(kind, type) and issubclass(kind, Trigger)) or kind is Trigger:
-        raise TypeError(f"on={getattr(on, '__name__', on)} is no trigger: write Completed[T], Failed, Failed[E], Signal[T] or Done")
+        raise TypeError(
+            f"on={getattr(on, '__name__', on)} is no trigger: write Completed[T], Failed, Failed[E], Signal[T] or Done"
+        )
     if kind is Done:
         return kind, (NoneType,)
     args = get_args(on) or ((Failure,) if kind is Failed else ())

@@ -1,8 +1,8 @@
 """python-statemachine as a pure function: (configuration, letter, answers) -> move.
 
-Its semantics of nested charts are ours, so the rows of a nested chart are asked of it once, at class creation, and the tests walk a
-live machine beside every table. From a chart one effect-free machine is built whose conditions do not decide but ask; it is never
-driven live and nothing of it is ever shown to a user.
+Its semantics of nested charts are ours, so the rows of a nested chart are asked of it once, at class creation, and the
+tests walk a live machine beside every table. From a chart one effect-free machine is built whose conditions do not
+decide but ask; it is never driven live and nothing of it is ever shown to a user.
 """
 
 import types
@@ -23,12 +23,12 @@ ROOT = "/"
 Answer = Callable[[Question], bool]
 
 
-class _Fork(Exception):  # noqa: N818 - control flow, not an error: this question has no scripted answer yet
+class _Fork(Exception):
     def __init__(self, question: Question) -> None:
         self.question = question
 
 
-class _Endless(Exception):  # noqa: N818 - caught in `step`
+class _Endless(Exception):
     """One input fires the same transition twice: each `Done` is followed by the next, for ever."""
 
 
@@ -94,12 +94,17 @@ class Oracle:
         except m.TransitionNotAllowed:
             return None
         except _Endless as endless:
-            self._chart.wrong(f"{letter} sets off {endless} without end, each on the Done of the last: let one of them lead to a state that is not final")
+            self._chart.wrong(
+                f"{letter} sets off {endless} without end, each on the Done of the last: let one of them lead to a"
+                " state that is not final"
+            )
         return self._read()
 
     def _read(self) -> Move:
         m, trace = self._machine, self._trace
-        history = tuple((name, self._ordered(state.value for state in was)) for name, was in sorted(m.history_values.items()))
+        history = tuple(
+            (name, self._ordered(state.value for state in was)) for name, was in sorted(m.history_values.items())
+        )
         config = Config(self._ordered(m.configuration_values), history)
         return Move(tuple(trace.taken), config, self._ordered(trace.left), self._ordered(trace.entered))
 
@@ -108,15 +113,18 @@ class Oracle:
 
 
 def machine(chart: Chart, letters: dict[Letter, tuple[Arrow, ...]], *, ends: bool) -> type[StateMachine]:
-    """The chart in python-statemachine's words. `ends=False`: all of it inside one compound, so that nothing ends the machine and it
-    answers for every configuration; `ends=True` is the ordinary live machine that the tests walk."""
+    """The chart in python-statemachine's words. `ends=False`: all of it inside one compound, so that nothing ends the
+    machine and it answers for every configuration; `ends=True` is the ordinary live machine that the tests walk.
+    """
     made: dict[str, Any] = {}
 
     def place(node: Node) -> Any:
         inside = {child.path: place(child) for child in chart.children(node.path)}
         if inside:
             kind: Any = MachineState.Parallel if node.kind == "parallel" else MachineState.Compound
-            made[node.path] = types.new_class(node.path, (kind,), {"initial": node.initial}, lambda namespace: namespace.update(inside))
+            made[node.path] = types.new_class(
+                node.path, (kind,), {"initial": node.initial}, lambda namespace: namespace.update(inside)
+            )
         elif node.kind.startswith("history"):
             made[node.path] = HistoryState(type="deep" if node.kind == "history*" else "shallow")
         else:
@@ -132,16 +140,24 @@ def machine(chart: Chart, letters: dict[Letter, tuple[Arrow, ...]], *, ends: boo
                 made[node.path].to(made[first])
     if not ends:
         inside = body
-        body = {ROOT: types.new_class(ROOT, (MachineState.Compound,), {"initial": True}, lambda namespace: namespace.update(inside))}
+        body = {
+            ROOT: types.new_class(
+                ROOT, (MachineState.Compound,), {"initial": True}, lambda namespace: namespace.update(inside)
+            )
+        }
     body["answer"] = None
     body |= {f"validate_{check}": False for check in ("disconnected_states", "trap_states", "final_reachability")}
     return types.new_class(chart.name, (StateMachine,), exec_body=lambda namespace: namespace.update(body))
 
 
 def _begins(chart: Chart, body: str | None) -> list[str]:
-    """Where a body is entered: the regions of a parallel, the initial state of a compound. A history that remembers nothing too."""
+    """Where a body is entered: the regions of a parallel, the initial state of a compound. A history that remembers
+    nothing too.
+    """
     regions = body is not None and chart.nodes[body].kind == "parallel"
-    return [node.path for node in chart.children(body) if (regions or node.initial) and not node.kind.startswith("history")]
+    return [
+        node.path for node in chart.children(body) if (regions or node.initial) and not node.kind.startswith("history")
+    ]
 
 
 def event_id(letter: Letter) -> str:
@@ -150,10 +166,16 @@ def event_id(letter: Letter) -> str:
 
 
 def _connect(made: dict[str, Any], arrow: Arrow, letters: dict[Letter, tuple[Arrow, ...]]) -> None:
-    ids = [f"done.state.{arrow.source}"] if arrow.kind is Done else [event_id(letter) for letter, arrows in letters.items() if arrow in arrows]
+    ids = (
+        [f"done.state.{arrow.source}"]
+        if arrow.kind is Done
+        else [event_id(letter) for letter, arrows in letters.items() if arrow in arrows]
+    )
     if ids:
         conditions = [_asking(question) for question in questions(arrow)]
-        made_transition = made[arrow.source].to(made[arrow.target], event=[Event(id=i, name=arrow.name) for i in ids], cond=conditions or None)
+        made_transition = made[arrow.source].to(
+            made[arrow.target], event=[Event(id=i, name=arrow.name) for i in ids], cond=conditions or None
+        )
         made_transition[0].arrow = arrow.name
 
 

@@ -10,7 +10,9 @@ from statecore.workflow import Machine, Workflow
 
 
 class Registry:
-    """Machines by fingerprint: versions of one workflow stand side by side, and a run finds the one that it was started on."""
+    """Machines by fingerprint: versions of one workflow stand side by side, and a run finds the one that it was started
+    on.
+    """
 
     def __init__(self, workflows: Iterable[type[Workflow[Any]]] = ()) -> None:
         self._machines: dict[str, Machine] = {}
@@ -32,14 +34,27 @@ class Registry:
         wanted = f"{run.workflow} {run.version} with fingerprint {run.fingerprint[:12]}"
         if same:
             loaded = ", ".join(f"{machine.chart.version} with {machine.fingerprint[:12]}" for machine in same)
-            raise UnknownWorkflow(f"{run.id} was started on {wanted}; loaded is {loaded}: load the declaration that it was started on beside the new one")
+            raise UnknownWorkflow(
+                f"{run.id} was started on {wanted}; loaded is {loaded}: load the declaration that it was started on"
+                " beside the new one"
+            )
         loaded = ", ".join(sorted({machine.name for machine in self.machines})) or "none"
-        raise UnknownWorkflow(f"{run.id} was started on {wanted}, which is not loaded (loaded: {loaded}): load it (--workflow MODULE:{run.workflow}, or `workflows` in statecore.toml)")
+        raise UnknownWorkflow(
+            f"{run.id} was started on {wanted}, which is not loaded (loaded: {loaded}): load it (--workflow"
+            f" MODULE:{run.workflow}, or `workflows` in statecore.toml)"
+        )
 
     def specialist(self, name: str) -> Specialist[Any, Any]:
         """A specialist of any loaded workflow, by name or name@version. Raises UnknownSpecialist."""
-        known = {s.id: s for machine in self.machines for node in machine.chart.working for s in machine.chart.state(node.path).specialists}
+        known = {
+            s.id: s
+            for machine in self.machines
+            for node in machine.chart.working
+            for s in machine.chart.state(node.path).specialists
+        }
         for id, found in known.items():
             if name in (id, found.name):
                 return found
-        raise UnknownSpecialist(f"No specialist registered for task type: {name} (registered: {', '.join(sorted(known)) or 'none'})")
+        raise UnknownSpecialist(
+            f"No specialist registered for task type: {name} (registered: {', '.join(sorted(known)) or 'none'})"
+        )

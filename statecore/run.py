@@ -1,7 +1,9 @@
-"""A run is the fold of its log: `evolve(run, event, at)`. Frozen, equal by value, and independent of every class that it was made by.
+"""A run is the fold of its log: `evolve(run, event, at)`. Frozen, equal by value, and independent of every class that
+it was made by.
 
-What it keeps is bounded by the chart (open calls, how often a transition was taken, the newest value of each state and contract), but
-for `values`, all recorded values in order; those share one list, so a step costs the same at the ten-thousandth as at the tenth.
+What it keeps is bounded by the chart (open calls, how often a transition was taken, the newest value of each state and
+contract), but for `values`, all recorded values in order; those share one list, so a step costs the same at the
+ten-thousandth as at the tenth.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +38,9 @@ from statecore.table import Config
 
 @attrs.frozen
 class Value:
-    """A recorded value. `id`: its place in the run's values. `by`: the state whose outcome it was (`start`, `signal`: the world's)."""
+    """A recorded value. `id`: its place in the run's values. `by`: the state whose outcome it was (`start`, `signal`:
+    the world's).
+    """
 
     id: int
     by: str
@@ -47,7 +51,9 @@ class Value:
 
 
 class Trail(Sequence[Value]):
-    """Append-only and shared: `added` extends the common list in place where this is its newest view, and copies it where not."""
+    """Append-only and shared: `added` extends the common list in place where this is its newest view, and copies it
+    where not.
+    """
 
     __slots__ = ("_all", "_length")
 
@@ -82,7 +88,11 @@ class Trail(Sequence[Value]):
         return iter(self._all[: self._length])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Trail) and self._length == other._length and all(a == b for a, b in zip(self, other, strict=True))
+        return (
+            isinstance(other, Trail)
+            and self._length == other._length
+            and all(a == b for a, b in zip(self, other, strict=True))
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -94,8 +104,9 @@ class Trail(Sequence[Value]):
 class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
-    `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how often entered.
-    `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is finished, "" before.
+    `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
+    often entered. `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is
+    finished, "" before.
     """
 
     id: str = ""
@@ -162,8 +173,9 @@ def replay(run: str, turns: Iterable[tuple[float, Sequence[Event]]]) -> Run:
 
 
 class Draft:
-    """A run being folded: the one place where its parts are mutable. It has the fields of a Run; what was recorded since it
-    was drafted is in `new` until `run` freezes it."""
+    """A run being folded: the one place where its parts are mutable. It has the fields of a Run; what was recorded
+    since it was drafted is in `new` until `run` freezes it.
+    """
 
     __slots__ = (*(field.name for field in attrs.fields(Run)), "new")
 
@@ -189,7 +201,12 @@ class Draft:
     def __init__(self, run: Run, at: float) -> None:
         for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
             setattr(self, name, value)
-        self.newest, self.taken, self.entries, self.calls = dict(run.newest), dict(run.taken), dict(run.entries), dict(run.calls)
+        self.newest, self.taken, self.entries, self.calls = (
+            dict(run.newest),
+            dict(run.taken),
+            dict(run.entries),
+            dict(run.calls),
+        )
         self.new, self.at = [], at
 
     def run(self) -> Run:
@@ -219,7 +236,7 @@ class Draft:
     def opening(self, event: CallStarted | CallAsked, status: CallState) -> Call:
         """The call as an event opens it, or opens it again: what the event leaves out stays as it was."""
         before = self.calls.get(event.call)
-        reads = event.reads or (before.reads if before else ())
+        reads = event.reads or (before.reads if before else event.reads)
         request = event.request or (before.request if before else self.value_at(reads[0]).payload)
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
@@ -275,7 +292,9 @@ def _call_failed(draft: Draft, event: CallFailed) -> None:
     if event.again is None and not event.next:
         draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
     elif event.again is not None:
-        faults = tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
+        faults = (
+            tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
+        )
         untouched = draft.calls[event.call].untouched and event.untouched
         _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults, untouched=untouched)
 

@@ -1,8 +1,8 @@
 """Specialists: named, versioned workers behind two contracts.
 
-The annotations of the decorated function are the contracts: one parameter of an attrs class, and an attrs class (or a union of
-them) returned. A second parameter annotated `Call` is told the key, the attempt and why the last one was rejected. An async
-function runs on the engine's loop, any other in a thread.
+The annotations of the decorated function are the contracts: one parameter of an attrs class, and an attrs class (or a
+union of them) returned. A second parameter annotated `Call` is told the key, the attempt and why the last one was
+rejected. An async function runs on the engine's loop, any other in a thread.
 """
 
 import inspect
@@ -22,15 +22,20 @@ O = TypeVar("O")  # noqa: E741
 O_co = TypeVar("O_co", covariant=True)
 
 Effect = Literal["pure", "idempotent", "once"]
-"""`pure`: nothing outside changes. `idempotent`: the receiver honours the call's key. `once`: neither, so never run again."""
+"""`pure`: nothing outside changes. `idempotent`: the receiver honours the call's key. `once`: neither, so never run
+again.
+"""
 
 Reconcile = Callable[[Call], Awaitable[Any]]
-"""Asks the receiver what became of a call that was cut: the result, raises NotDone, or gives None where it cannot tell."""
+"""Asks the receiver what became of a call that was cut: the result, raises NotDone, or gives None where it cannot tell.
+"""
 
 
 @attrs.frozen(eq=False)
 class Specialist(Generic[I, O_co]):
-    """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit tests."""
+    """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit
+    tests.
+    """
 
     name: str
     version: str
@@ -96,7 +101,17 @@ def specialist(
                 raise wrong(f"fails=[...] lists {spelled(failure)}: derive it from Failure")
             check_failure(failure)
         takes, gives, told = _contracts(fn, wrong)
-        return Specialist(name, version, contract_of(takes), tuple(contract_of(g) for g in gives), tuple(fails), effect, fn, told, reconcile)
+        return Specialist(
+            name,
+            version,
+            contract_of(takes),
+            tuple(contract_of(g) for g in gives),
+            tuple(fails),
+            effect,
+            fn,
+            told,
+            reconcile,
+        )
 
     return made
 
@@ -110,9 +125,14 @@ class _Wrong:
 
 
 def check_failure(failure: Any) -> None:
-    """Raises DefinitionError where `==` does not see the fields of a failure, which is what attrs does to exceptions by itself."""
+    """Raises DefinitionError where `==` does not see the fields of a failure, which is what attrs does to exceptions by
+    itself.
+    """
     if not compared(failure):
-        raise DefinitionError(f"failure {failure.__name__} is not compared by its fields, so equal would not mean equal: write @attrs.frozen(auto_exc=False) above it")
+        raise DefinitionError(
+            f"failure {failure.__name__} is not compared by its fields, so equal would not mean equal: write"
+            " @attrs.frozen(auto_exc=False) above it"
+        )
     contract_of(failure)
 
 
@@ -124,10 +144,19 @@ def _contracts(fn: Callable[..., Any], wrong: _Wrong) -> tuple[type, tuple[type,
         raise wrong(f"its annotations cannot be read ({fault}): define the types at module level") from None
     parameters = list(inspect.signature(fn).parameters)
     if len(parameters) not in (1, 2) or any(name not in hints for name in parameters) or "return" not in hints:
-        raise wrong(f"expected one annotated parameter (and at most a second one, of type Call) and an annotated result, found {inspect.signature(fn)}")
+        raise wrong(
+            "expected one annotated parameter (and at most a second one, of type Call) and an annotated result, found"
+            f" {inspect.signature(fn)}"
+        )
     if len(parameters) == 2 and hints[parameters[1]] is not Call:
-        raise wrong(f"its second parameter is told the Call: annotate `{parameters[1]}: Call`, found {spelled(hints[parameters[1]])}")
+        raise wrong(
+            f"its second parameter is told the Call: annotate `{parameters[1]}: Call`, found"
+            f" {spelled(hints[parameters[1]])}"
+        )
     for hint in (hints[parameters[0]], *members(hints["return"])):
         if not (isinstance(hint, type) and attrs.has(hint)):
-            raise wrong(f"its annotations are its contracts: expected attrs classes, found {spelled(hint)}; give the value a class with named fields")
+            raise wrong(
+                f"its annotations are its contracts: expected attrs classes, found {spelled(hint)}; give the value a"
+                " class with named fields"
+            )
     return hints[parameters[0]], members(hints["return"]), len(parameters) == 2

@@ -198,7 +198,6 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
     specialist = state.specialists[rank]
     once = specialist.effect == "once"
     unknown = failure is OutcomeUnknown or (once and issubclass(failure, TimedOut))
-    again = not once and issubclass(failure, RETRIED) and not unknown
     untouched = failure.nothing_happened or any(
         failure in guard.fails and guard.side == "before" for guard in state.guards
     )
@@ -209,7 +208,7 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
         node.path,
         specialist.id,
         failure.__name__,
-        state.attempts if again else 1,
+        state.attempts if issubclass(failure, RETRIED) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
         tuple(_targets(machine, letter)) if letter else (),

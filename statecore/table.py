@@ -1,7 +1,8 @@
 """The decision table: (configuration, letter) -> questions -> move. Plain data, always complete.
 
-A letter says whose outcome came and of which type. A row is a tree of questions: a condition is answered by the payload, a bound by the
-run. A flat chart is read straight from its transitions; a nested one is asked of the oracle (`oracle.py`), row by row.
+A letter says whose outcome came and of which type. A row is a tree of questions: a condition is answered by the
+payload, a bound by the run. A flat chart is read straight from its transitions; a nested one is asked of the oracle
+(`oracle.py`), row by row.
 """
 
 import hashlib
@@ -46,7 +47,8 @@ class Letter:
 
 @attrs.frozen
 class Question:
-    """What a transition asks before it fires: a condition of the payload (`cond`), or a bound on the run (`transition` < `limit`).
+    """What a transition asks before it fires: a condition of the payload (`cond`), or a bound on the run (`transition`
+    < `limit`).
 
     The same condition is the same question wherever it is asked, and two lambdas are two, whatever they are called.
     """
@@ -78,7 +80,9 @@ Row = Ask | Move | None
 """None: nothing answers."""
 
 
-def leaves(row: Row, asked: tuple[tuple[Question, bool], ...] = ()) -> Iterator[tuple[tuple[tuple[Question, bool], ...], Move | None]]:
+def leaves(
+    row: Row, asked: tuple[tuple[Question, bool], ...] = ()
+) -> Iterator[tuple[tuple[tuple[Question, bool], ...], Move | None]]:
     """Every way through the questions, with where it ends."""
     if isinstance(row, Ask):
         yield from leaves(row.yes, (*asked, (row.question, True)))
@@ -155,7 +159,11 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
 
 
 def _answering(chart: Chart, sources: tuple[str, ...], kind: type[Trigger[Any]], payload: type) -> tuple[Arrow, ...]:
-    return tuple(a for a in chart.arrows if a.kind is kind and a.source in sources and any(answers(p, payload) for p in a.payloads))
+    return tuple(
+        a
+        for a in chart.arrows
+        if a.kind is kind and a.source in sources and any(answers(p, payload) for p in a.payloads)
+    )
 
 
 def answers(pattern: type, payload: type) -> bool:
@@ -169,9 +177,17 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
     for node in chart.working:
         for specialist in chart.state(node.path).specialists:
             out |= {Letter(node.path, "Completed", given.name): given.cls for given in specialist.gives}
-        out |= {Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads}
+        out |= {
+            Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads
+        }
         out[Letter(node.path, "Failed", "Failure")] = Failure
-    return out | {Letter(None, "Signal", p.__name__): p for a in chart.arrows if a.kind is Signal for p in a.payloads if p is not NoneType}
+    return out | {
+        Letter(None, "Signal", p.__name__): p
+        for a in chart.arrows
+        if a.kind is Signal
+        for p in a.payloads
+        if p is not NoneType
+    }
 
 
 def compile_table(chart: Chart) -> Table:
@@ -213,7 +229,9 @@ def _compile_flat(chart: Chart) -> Table:
                 for arrow in reversed([a for a in arrows if a.source == at]):
                     row = _asked(arrow, row)
                 rows[Config((at,)), letter] = row
-                todo += dict.fromkeys(move.config.states[0] for _, move in leaves(row) if move and move.config.states[0] not in todo)
+                todo += dict.fromkeys(
+                    move.config.states[0] for _, move in leaves(row) if move and move.config.states[0] not in todo
+                )
     return Table(Move((), Config((first,)), (), (first,)), rows, tuple(letters))
 
 

@@ -1,4 +1,6 @@
-"""Workflow: the class in whose body a machine is declared. Everything is compiled and checked once, while the class is made."""
+"""Workflow: the class in whose body a machine is declared. Everything is compiled and checked once, while the class is
+made.
+"""
 
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
@@ -59,7 +61,10 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
     return {
         "attempts": state.attempts,
         "timeout": state.timeout,
-        "specialists": [[s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)] for s in state.specialists],
+        "specialists": [
+            [s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)]
+            for s in state.specialists
+        ],
         "guards": [guard.name for guard in state.guards],
         "give": getattr(state.give, "__name__", "") if state.give else "",
     }
@@ -74,20 +79,27 @@ class Workflow(Generic[T]):
             ok       = greeting.to(greeted, on=Completed[Hello])
             failed   = ...
 
-    Raises DefinitionError at the class statement where the declaration cannot be right. `machine` is the compiled declaration.
+    Raises DefinitionError at the class statement where the declaration cannot be right. `machine` is the compiled
+    declaration.
     """
 
     machine: ClassVar[Machine]
 
     def __init__(self) -> None:  # not NoReturn, with which mypy forgets __init_subclass__ and refuses `version=`
-        raise TypeError(f"{type(self).__name__} is a declaration, not something to make instances of: start a run with `Engine.start`")
+        raise TypeError(
+            f"{type(self).__name__} is a declaration, not something to make instances of: start a run with"
+            " `Engine.start`"
+        )
 
     def __init_subclass__(cls, *, version: str = "") -> None:
         if cls.__bases__ != (Workflow,):
             raise DefinitionError(f"{cls.__name__}: workflows are composed, not refined: derive from Workflow alone")
         takes = _input_of(cls)
         if not (isinstance(version, str) and version):
-            raise DefinitionError(f'{cls.__name__}: expected a version, found {version!r}: write `class {cls.__name__}(Workflow[{takes.__name__}], version="1")`')
+            raise DefinitionError(
+                f"{cls.__name__}: expected a version, found {version!r}: write `class"
+                f' {cls.__name__}(Workflow[{takes.__name__}], version="1")`'
+            )
         if "machine" in vars(cls):
             raise DefinitionError(f"{cls.__name__}: `machine` is a word of Workflow itself: choose another name")
         cls.machine = compile_machine(cls, takes, version)
@@ -98,5 +110,8 @@ def _input_of(cls: type) -> type:
     takes = get_args(base)[0] if get_origin(base) is Workflow else None
     if not (isinstance(takes, type) and attrs.has(takes)):
         found = spelled(takes) if takes is not None else "none"
-        raise DefinitionError(f"{cls.__name__}: expected the class of its input, an attrs class, found {found}: write `class {cls.__name__}(Workflow[Ticket], version=...)`")
+        raise DefinitionError(
+            f"{cls.__name__}: expected the class of its input, an attrs class, found {found}: write `class"
+            f" {cls.__name__}(Workflow[Ticket], version=...)`"
+        )
     return takes

@@ -192,14 +192,18 @@ def test_a_stopped_holder_is_said_to_be_silent(
 
 
 def test_a_holder_finishes_what_was_handed_to_it(desk: Desk) -> None:
-    """Its own run over, it says why it does not end yet."""
+    """Its own run over, it says why it does not end yet, and takes requests as before."""
     worker = process("run", QUICK, "--input", '{"seconds": 1.5, "text": "own"}', cwd=desk.here)
     until(lambda: served_now(desk.here))
-    client = process("run", QUICK, "--input", '{"seconds": 2, "text": "other"}', cwd=desk.here)
+    client = process("run", QUICK, "--input", '{"seconds": 3, "text": "other"}', cwd=desk.here)
+    assert worker.stderr is not None
+    while b"done here; at work still on what other processes handed over" not in (line := worker.stderr.readline()):
+        assert line, "the holder ended"
+    third = desk("run", QUICK, "--input", "{}")
+    assert third.code == 0 and f"process {worker.pid} holds the log and does the work" in third.err
     said, other = ended(worker), ended(client)
     assert (said.code, other.code) == (0, 0)
     assert 'Done {"text":"own"}' in said.out and 'Done {"text":"other"}' in other.out
-    assert "done here; at work still on what other processes handed over" in said.err
 
 
 async def test_thirty_pairs_that_meet_at_any_moment_are_all_done(tmp_path: Path) -> None:

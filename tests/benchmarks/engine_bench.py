@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.engine_bench [--runs 1000] [--steps 10] [--long 10000]
 
-A step is one call of a trivial async specialist with a typed payload of 200 bytes: its outcome is judged, decided about, appended
-with synchronous=FULL and the next call started. Ratios are to bare sqlite3 that writes the same rows under the same settings in
-the same minute; they travel between machines, figures do not.
+A step is one call of a trivial async specialist with a typed payload of 200 bytes: its outcome is judged, decided
+about, appended with synchronous=FULL and the next call started. Ratios are to bare sqlite3 that writes the same rows
+under the same settings in the same minute; they travel between machines, figures do not.
 """
 
 import argparse
@@ -102,7 +102,10 @@ async def long_run(path: Path, steps: int) -> tuple[float, float, float]:
 def import_time() -> float:
     """Median seconds that `import statecore` adds to a bare interpreter."""
     script = "import time; t = time.perf_counter(); import statecore; print(time.perf_counter() - t)"
-    runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout for _ in range(7)]
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(7)
+    ]
     return statistics.median(map(float, runs))
 
 
@@ -124,8 +127,14 @@ def main() -> None:
         first, last, again = asyncio.run(long_run(home / "long.db", given.long))
     ratio = single / bare_single
     print(f"one run at a time    bare {bare_single * 1e6:8,.0f} us   step {single * 1e6:8,.0f} us   ratio {ratio:.2f}")
-    print(f"{given.runs:,} in flight      bare {bare_many:8,.0f} /s   steps {many:8,.0f} /s   ratio {many / bare_many:.2f}")
-    print(f"{given.long:,} step run     rebuilt from disk in {again:.2f} s; last thousand steps take {last / first:.2f} of the first")
+    print(
+        f"{given.runs:,} in flight      bare {bare_many:8,.0f} /s   steps {many:8,.0f} /s   ratio"
+        f" {many / bare_many:.2f}"
+    )
+    print(
+        f"{given.long:,} step run     rebuilt from disk in {again:.2f} s; last thousand steps take {last / first:.2f}"
+        " of the first"
+    )
     print(f"on disk              {size:,.0f} bytes a step")
     print(f"import statecore     {import_time() * 1e3:,.0f} ms")
     if profile:
