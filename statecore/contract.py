@@ -412,11 +412,11 @@ def _fixed(args: tuple[Any, ...], converter: cattrs.Converter) -> Callable[[Any,
             except Exception as fault:
                 fault.__notes__ = [
                     *getattr(fault, "__notes__", ()),
-                    cattrs.IterableValidationNote(f"item {index}", index, arg),  # pyright: ignore[reportCallIssue]
+                    cattrs.IterableValidationNote(f"item {index}", index, arg),
                 ]
                 faults.append(fault)
         if faults:
-            raise cattrs.IterableValidationError("items", faults, tuple)
+            raise cattrs.IterableValidationError("items", faults, tuple)  # pyright: ignore[reportCallIssue]
         return made
 
     return hook

@@ -37,7 +37,10 @@ class Dispatcher:
     def watch(self, flight: asyncio.Task[Any]) -> None:
         """From now on, and until its work is over, `flight` can be stopped."""
         self._working.add(flight)
-        flight.add_done_callback(self._working.discard)
+
+    def forget(self, task: asyncio.Task[Any]) -> None:
+        """It is over; one that was cancelled before its first step never said so itself."""
+        self._working.discard(task)
 
     async def run(
         self, specialist: Specialist[Any, Any], request: Any, call: Call, limit: float, late: Late

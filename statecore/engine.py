@@ -64,7 +64,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def fresh_id() -> str:
     """Twelve letters and digits, 60 random bits: short enough to type, and a clash is refused by the log."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    drawn = secrets.randbits(60)
+    return "".join(_ALPHABET[drawn >> place & 31] for place in range(0, 60, 5))
 
 
 class _Closing(Guarded):
@@ -573,9 +574,15 @@ class Engine:
 
     def _spawn(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         self._use(held)
-        task = self._track(self._quietly(held, work))
-        task.add_done_callback(lambda _: self._release(held))
+        task = asyncio.create_task(self._quietly(held, work))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._spent, held))
         return task
+
+    def _spent(self, held: _Held, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._dispatcher.forget(task)
+        self._release(held)
 
     async def _quietly(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> None:
         """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this

@@ -83,32 +83,58 @@ def _reachable(path: Path) -> Iterator[str]:
 
 @attrs.define(eq=False)
 class Door:
-    """Where a holder takes requests. `busy`: connections whose request is being carried out."""
+    """Where a holder takes requests. `silent`: connections whose request has not come yet; `busy`: those whose request is
+    being carried out.
+
+    It accepts by itself, since a server of asyncio that is closed may leave a connection behind that it accepted just then,
+    and nobody would ever answer it.
+    """
 
     path: Path
     holder: Holder
-    server: asyncio.Server | None = None
+    listening: socket.socket | None = None
     silent: set[asyncio.Task[Any]] = attrs.field(factory=set)
     busy: set[asyncio.Task[Any]] = attrs.field(factory=set)
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def open(self) -> None:
+        """Raises OSError where no socket can be made."""
+        self.listening = _bound(self.path)
+        asyncio.get_running_loop().add_reader(self.listening, self.admit)
+
+    def admit(self) -> None:
+        """Let in who stands there."""
+        while self.listening is not None:
+            try:
+                connection, _ = self.listening.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # no more files, say: who stands there is let in when there are
+                asyncio.get_running_loop().remove_reader(self.listening)
+                asyncio.get_running_loop().call_later(1.0, self._again, self.listening)
+                return
+            connection.setblocking(False)
+            self.silent.add(asyncio.create_task(self.answer(connection)))
+
+    def _again(self, listening: socket.socket) -> None:
+        if self.listening is listening:
+            asyncio.get_running_loop().add_reader(listening, self.admit)
+
+    async def answer(self, connection: socket.socket) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self.silent.add(task)
         try:
-            await _send(writer, {"pid": os.getpid()})
-            line = await reader.readline()
-            self.silent.discard(task)
-            self.busy.add(task)
-            await self.serve(line, writer)
+            reader, writer = await _streams(connection)
+            with contextlib.closing(writer):
+                await _send(writer, {"pid": os.getpid()})
+                line = await reader.readline()
+                self.silent.discard(task)
+                self.busy.add(task)
+                await self.serve(line, writer)
         except (OSError, ValueError):
             pass  # the client went away, or sent a line without end
-        except asyncio.CancelledError:
-            pass  # by `abandon`; streams of Python 3.11 would complain of a task that ends so
         finally:
             self.silent.discard(task)
             self.busy.discard(task)
-            writer.close()
 
     async def serve(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         if not line.endswith(b"\n"):
@@ -134,11 +160,13 @@ class Door:
             await asyncio.wait(self.busy)
 
     def shut(self) -> None:
-        """Let nobody in any more."""
-        if self.server is not None:
-            self.server.close()
+        """Let in who stands there already, and nobody after."""
+        if self.listening is not None:
+            asyncio.get_running_loop().remove_reader(self.listening)
             self.path.unlink(missing_ok=True)
-            self.server = None
+            self.admit()
+            self.listening.close()
+            self.listening = None
 
     async def close(self) -> None:
         """Let nobody in any more, and finish what was greeted."""
@@ -154,6 +182,14 @@ class Door:
             task.cancel()
 
 
+async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        return await asyncio.open_unix_connection(sock=connection, limit=LIMIT)
+    except BaseException:
+        connection.close()
+        raise
+
+
 async def _send(writer: asyncio.StreamWriter, line: Line) -> None:
     writer.write(msgspec.json.encode(line) + b"\n")
     await writer.drain()
@@ -166,7 +202,7 @@ async def serving(path: Path, holder: Holder) -> AsyncIterator[Door]:
     """
     door = Door(path, holder)
     with contextlib.suppress(OSError):
-        door.server = await asyncio.start_unix_server(door.answer, sock=_bound(path), limit=LIMIT)
+        door.open()
     try:
         yield door
         await door.close()
@@ -184,6 +220,8 @@ def _bound(path: Path) -> socket.socket:
     try:
         with _reachable(path) as name:
             listening.bind(name)
+        listening.listen()
+        listening.setblocking(False)
     except OSError:
         listening.close()
         raise

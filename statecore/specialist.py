@@ -46,14 +46,15 @@ class Specialist(Generic[I, O_co]):
     fn: Callable[..., Any]
     told_call: bool = False
     reconcile: Reconcile | None = None
+    is_async: bool = attrs.field(init=False)
+
+    @is_async.default
+    def _(self) -> bool:
+        return inspect.iscoroutinefunction(self.fn)
 
     @property
     def id(self) -> str:
         return f"{self.name}@{self.version}"
-
-    @property
-    def is_async(self) -> bool:
-        return inspect.iscoroutinefunction(self.fn)
 
     def may_fail(self) -> tuple[type[Failure], ...]:
         """The declared failures, and those that the engine may give in their place."""

@@ -149,6 +149,7 @@ async def test_what_is_stopped_from_outside_has_no_outcome() -> None:
         dispatcher.stop_one(flight)
         found = (await asyncio.gather(flight, return_exceptions=True))[0]
         assert (isinstance(found, asyncio.CancelledError) and not crew.asked) if steps == 0 else found is None
+        dispatcher.forget(flight)
         assert not dispatcher._working
     await outcome_is_left_alone()
 

@@ -323,6 +323,15 @@ async def test_a_request_in_the_last_moment_is_carried_out(tmp_path: Path) -> No
             pass
 
 
+async def test_who_stands_at_the_door_when_it_is_shut_is_let_in(tmp_path: Path) -> None:
+    """Connected and not accepted yet: greeted all the same, and not left to wait for ever."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        async with door(tmp_path / "s"):
+            client.connect(str(tmp_path / "s"))
+        assert json.loads(client.recv(100)) == {"pid": os.getpid()}
+
+
 async def test_an_answer_that_was_lost_is_not_asked_for_twice_blindly(tmp_path: Path) -> None:
     """A holder that dies after it was asked: `start` and `resume` are asked again, the others say where to look."""
     database = tmp_path / "statecore.db"
