@@ -1,7 +1,7 @@
 """The command line. It reads arguments and prints; what it does is in `operations.py` and `replay.py`.
 
-Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 130 stopped by Ctrl-C.
-Results go to standard output, progress and errors to standard error.
+Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 130
+stopped by Ctrl-C. Results go to standard output, progress and errors to standard error.
 """
 
 import asyncio
@@ -240,7 +240,8 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
     if not as_json:
         decided = found.runs - len(found.skipped)
         _print(
-            f"{present.times(found.runs, 'run')}, {decided} decided again: {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}"
+            f"{present.times(found.runs, 'run')}, {decided} decided again:"
+            f" {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}"
         )
         _print("a cut tail, or a run that is gone as a whole, shows only against a head kept elsewhere")
     sys.exit(1 if found.flaws else 0)
@@ -313,7 +314,10 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
 def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
     which = f" {runs[0]}" if len(runs) == 1 else ""
     if elsewhere:
-        return f"not watched any more; process {elsewhere} goes on with it: `statecore {f'show{which}' if which else 'runs'}{options}` looks"
+        return (
+            f"not watched any more; process {elsewhere} goes on with it: `statecore"
+            f" {f'show{which}' if which else 'runs'}{options}` looks"
+        )
     return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 

@@ -72,7 +72,8 @@ def _place(error: BaseException) -> str:
 
 
 def configured() -> tuple[list[type[Workflow[Any]]], list[str]]:
-    """The workflows that the working directory and the installed packages name, and what is wrong with those that do not load.
+    """The workflows that the working directory and the installed packages name, and what is wrong with those that do
+    not load.
 
     An installed package may name workflows that need more than is installed; those are nobody's fault, and left out.
     """

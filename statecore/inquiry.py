@@ -1,4 +1,6 @@
-"""What can be asked of a log that is only read: lists, one run, what is wrong. None of it needs the lock, or adds a row."""
+"""What can be asked of a log that is only read: lists, one run, what is wrong. None of it needs the lock, or adds a
+row.
+"""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,7 +25,8 @@ class NoDatabase(BadInput):
 
     def __init__(self, database: Path) -> None:
         super().__init__(
-            f"there is no database {database}: name another with --db or STATECORE_DB, or begin one with `statecore run`"
+            f"there is no database {database}: name another with --db or STATECORE_DB, or begin one with `statecore"
+            " run`"
         )
 
 
@@ -44,8 +47,8 @@ async def reading(database: Path) -> AsyncIterator[SqliteLog]:
 async def listing(
     database: Path, limit: int | None = None, labels: frozenset[str] | None = None
 ) -> tuple[list[dict[str, Any]], int]:
-    """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`: the
-    newest so many; one query for each that is given, since its first turn alone says what it is.
+    """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`:
+    the newest so many; one query for each that is given, since its first turn alone says what it is.
     """
     async with reading(database) as log:
         infos = await log.streams(labels=labels)
@@ -96,8 +99,8 @@ async def _named(log: Log, prefix: str) -> str:
 
 @attrs.frozen
 class Shown:
-    """A run and the turns that led there. `whole`: the last of them was not cut short. `worker`: the pid of the `statecore`
-    process that serves the log, 0 where none does.
+    """A run and the turns that led there. `whole`: the last of them was not cut short. `worker`: the pid of the
+    `statecore` process that serves the log, 0 where none does.
     """
 
     run: Run
@@ -107,7 +110,9 @@ class Shown:
 
 
 async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
-    """A run, or as it was after its first `at` events. Raises UnknownRun, Unreadable, ValueError where it has no so many."""
+    """A run, or as it was after its first `at` events. Raises UnknownRun, Unreadable, ValueError where it has no so
+    many.
+    """
     async with reading(database) as log:
         name = await _named(log, prefix)
         turns = await turns_of(log, name)

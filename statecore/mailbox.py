@@ -1,8 +1,9 @@
 """The socket beside the database: how a second process hands its input to the one that holds the log.
 
-One request a connection, in lines of JSON, over a Unix socket that only its owner may open (mode 0600). The holder speaks first: its
-pid says that a request sent now will be read. The request is answered by the runs that it is about, and, when these are at
-rest, by why each of them is parked there. A connection that ends before that says that the holder is gone.
+One request a connection, in lines of JSON, over a Unix socket that only its owner may open (mode 0600). The holder
+speaks first: its pid says that a request sent now will be read. The request is answered by the runs that it is about,
+and, when these are at rest, by why each of them is parked there. A connection that ends before that says that the
+holder is gone.
 
 What a request may ask for is in `operations.py`; it is the same whether it is carried out here or over there.
 """
@@ -33,7 +34,9 @@ LINGER = 1.0
 """Seconds that a client which was greeted has to send its request, once the holder is about to end."""
 
 PATIENCE = 20.0
-"""Seconds within which a holder greets, and again within which it answers. It takes milliseconds, or for ever where the process is stopped."""
+"""Seconds within which a holder greets, and again within which it answers. It takes milliseconds, or for ever where the
+process is stopped.
+"""
 
 GLANCE = 1.0
 """Seconds that a look at who is there takes at most."""
@@ -46,7 +49,9 @@ class NobodyThere(StatecoreError):
 
 
 class NoAnswer(LogError):
-    """The request was sent and the holder ended, or was stopped, before it answered: whether it was taken is in the log."""
+    """The request was sent and the holder ended, or was stopped, before it answered: whether it was taken is in the
+    log.
+    """
 
 
 class Holder(Protocol):
@@ -83,11 +88,11 @@ def _reachable(path: Path) -> Iterator[str]:
 
 @attrs.define(eq=False)
 class Door:
-    """Where a holder takes requests. `silent`: connections whose request has not come yet; `busy`: those whose request is
-    being carried out.
+    """Where a holder takes requests. `silent`: connections whose request has not come yet; `busy`: those whose request
+    is being carried out.
 
-    It accepts by itself, since a server of asyncio that is closed may leave a connection behind that it accepted just then,
-    and nobody would ever answer it.
+    It accepts by itself, since a server of asyncio that is closed may leave a connection behind that it accepted just
+    then, and nobody would ever answer it.
     """
 
     path: Path
@@ -197,8 +202,8 @@ async def _send(writer: asyncio.StreamWriter, line: Line) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(path: Path, holder: Holder) -> AsyncIterator[Door]:
-    """Answer requests at `path` while the block runs, and finish them after it. Whoever serves holds the log, so a socket
-    left there is nobody's. Where no socket can be made (a disk that has none), nothing is served.
+    """Answer requests at `path` while the block runs, and finish them after it. Whoever serves holds the log, so a
+    socket left there is nobody's. Where no socket can be made (a disk that has none), nothing is served.
     """
     door = Door(path, holder)
     with contextlib.suppress(OSError):

@@ -43,7 +43,8 @@ async def _start(engine: Engine, request: Request) -> list[str]:
     cls, run = workflow(_text(request, "ref")), _text(request, "run")
     if cls.machine.fingerprint != request.get("fingerprint"):
         raise NotPossible(
-            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it ends"
+            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it"
+            " ends"
         )
     value = cls.machine.contracts[cls.machine.chart.takes.__name__].fit(request.get("input"))
     try:

@@ -1,4 +1,6 @@
-"""A log in words: what a run did, why, and what it will do next. Pure text; whatever came from outside is made visible first."""
+"""A log in words: what a run did, why, and what it will do next. Pure text; whatever came from outside is made visible
+first.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,8 +46,8 @@ _UNSEEN = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u3164\ufe00-\ufe0f\u
 
 
 def visible(text: str) -> str:
-    """Text from outside with whatever a terminal would obey or hide spelled out: controls, directions, line ends, zero widths,
-    lone surrogates. No line can be forged with it.
+    """Text from outside with whatever a terminal would obey or hide spelled out: controls, directions, line ends, zero
+    widths, lone surrogates. No line can be forged with it.
     """
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _spelled(char) for char in text)
@@ -173,7 +175,8 @@ def _failed(event: CallFailed) -> str:
 
 
 class Narrator:
-    """Tells the turns of one run, in order: number of the event, time, what was decided and why, and how long a call took.
+    """Tells the turns of one run, in order: number of the event, time, what was decided and why, and how long a call
+    took.
 
     A day other than that of the turn before has a line of its own.
     """
@@ -221,7 +224,9 @@ def path(turns: Iterable[Turn]) -> list[str]:
 
 @attrs.frozen
 class Work:
-    """What became of one call. `dispatched`: how often it was started; `cuts`: how often a crash cut it; `seconds`: in flight."""
+    """What became of one call. `dispatched`: how often it was started; `cuts`: how often a crash cut it; `seconds`: in
+    flight.
+    """
 
     call: str
     specialist: str

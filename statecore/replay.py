@@ -1,7 +1,7 @@
 """Going back over a log: rebuild a run, and check that the machine decides again what was decided.
 
-`rebuild` folds and asks nobody: no class, no clock, no specialist. `verify` does more: the chain of every row, and, where the
-declaration that a run is pinned to is loaded, every turn decided anew under what the guards said then.
+`rebuild` folds and asks nobody: no class, no clock, no specialist. `verify` does more: the chain of every row, and,
+where the declaration that a run is pinned to is loaded, every turn decided anew under what the guards said then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -34,8 +34,9 @@ REPEATABLE = {"start", "resume"}
 
 @attrs.define
 class Progress:
-    """What a command tells while it works. `say` is told every decision as it is read from the log; `runs`: those that are
-    worked on; `elsewhere`: the pid of the process that works on them, 0 for this one; `cut`: it ended before they were at rest.
+    """What a command tells while it works. `say` is told every decision as it is read from the log; `runs`: those that
+    are worked on; `elsewhere`: the pid of the process that works on them, 0 for this one; `cut`: it ended before they
+    were at rest.
     """
 
     say: Say
@@ -63,7 +64,8 @@ async def carry_out(
                     except NoAnswer as lost:
                         if request["do"] not in REPEATABLE:
                             raise NoAnswer(
-                                f"{lost}: whether it took the request is in the log, see `statecore show {request['run']}`"
+                                f"{lost}: whether it took the request is in the log, see `statecore show"
+                                f" {request['run']}`"
                             ) from None
             if last:
                 raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None

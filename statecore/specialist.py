@@ -46,11 +46,9 @@ class Specialist(Generic[I, O_co]):
     fn: Callable[..., Any]
     told_call: bool = False
     reconcile: Reconcile | None = None
-    is_async: bool = attrs.field(init=False)
-
-    @is_async.default
-    def _(self) -> bool:
-        return inspect.iscoroutinefunction(self.fn)
+    is_async: bool = attrs.field(
+        init=False, default=attrs.Factory(lambda self: inspect.iscoroutinefunction(self.fn), takes_self=True)
+    )
 
     @property
     def id(self) -> str:

@@ -1,8 +1,9 @@
-"""What `check` says of a workflow before its first call: states, transitions, what follows which failure, the worst case.
+"""What `check` says of a workflow before its first call: states, transitions, what follows which failure, the worst
+case.
 
-The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has a
-bound or waits for a signal. How often the world speaks is not the workflow's to bound: each transition on a signal that
-has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
+The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has
+a bound or waits for a signal. How often the world speaks is not the workflow's to bound: each transition on a signal
+that has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
 """
 
 from collections import Counter
@@ -29,7 +30,9 @@ Place = tuple[Config, Used]
 
 @attrs.frozen
 class WorstCase:
-    """Upper bounds: `calls` per state, `attempts` with every retry and fallback, and `total`, the most calls on one path."""
+    """Upper bounds: `calls` per state, `attempts` with every retry and fallback, and `total`, the most calls on one
+    path.
+    """
 
     calls: Mapping[str, int]
     attempts: Mapping[str, int]
@@ -40,8 +43,9 @@ class WorstCase:
 class Policy:
     """What follows a failure of one specialist of a state.
 
-    `attempts`: how often it is called before that; `then`: the fallback that is called, `sure`: whatever happened before,
-    or only where nothing did; `moves`: where the chart goes where no fallback is called, empty for a run that is parked.
+    `attempts`: how often it is called before that; `then`: the fallback that is called, `sure`: whatever happened
+    before, or only where nothing did; `moves`: where the chart goes where no fallback is called, empty for a run that
+    is parked.
     """
 
     state: str
@@ -80,7 +84,10 @@ class Survey:
             yield f"  {node.path:<22} {_state(chart, node)}"
         yield "\ntransitions, asked in this order"
         for arrow, sources in _bundled(chart):
-            yield f"  {arrow.name:<22} {', '.join(sources)} -> {arrow.target} on {arrow.on}{_when(arrow.condition, arrow.at_most)}"
+            yield (
+                f"  {arrow.name:<22} {', '.join(sources)} -> {arrow.target} on"
+                f" {arrow.on}{_when(arrow.condition, arrow.at_most)}"
+            )
         yield "\nfailures: what follows"
         for (path, who, policy), failures in _by_policy(self.machine).items():
             several = len(chart.state(path).specialists) > 1
@@ -126,9 +133,9 @@ class Survey:
                 "rows": len(table.rows),
                 "lines": table.lines(),
             },
-            "worst_case": {"calls": dict(worst.calls), "attempts": dict(worst.attempts), "total": worst.total}
-            if worst
-            else None,
+            "worst_case": (
+                {"calls": dict(worst.calls), "attempts": dict(worst.attempts), "total": worst.total} if worst else None
+            ),
         }
 
 

@@ -256,7 +256,7 @@ def test_run_is_marked() -> None:
     assert "drafted \N{MULTIPLICATION SIGN}2" in taken and "redo" in taken and "accepted" not in taken
 
 
-HOSTILE = '</text><script>alert(1)</script>"\'&amp;]]>\x00|`%%{x}\n--> [*] ;#'
+HOSTILE = "</text><script>alert(1)</script>\"'&amp;]]>\x00|`%%{x}\n--> [*] ;#"
 
 
 def shaped(name: str, says: str) -> Chart:

@@ -183,7 +183,8 @@ def _chart(run: Run, turns: list[Turn]) -> list[str]:
         for state in move.entered:
             entered.append(state)
             out.append(
-                f"    {'O' if chart.nodes[state].final else 'o'}  {_did(chart.nodes[state].says, state, work.get(state))}"
+                f"    {'O' if chart.nodes[state].final else 'o'} "
+                f" {_did(chart.nodes[state].says, state, work.get(state))}"
             )
     rest = [path for path in chart.nodes if path not in entered]
     return [*out, f"       not entered: {', '.join(rest)}"]
