@@ -475,8 +475,7 @@ class Engine:
         self._held[name], held.ready = held, False
         try:
             if first is not None and held.machine is not None and not held.run.outcome:
-                held.first = first
-                await self._take(held, first)
+                await self._end_with(held, first)
             for call in list(held.run.calls.values()) if held.machine else ():
                 failpoint(Point.DURING_RESUME)
                 await self._take_up_call(held, call)
@@ -486,6 +485,15 @@ class Engine:
             self._park(held, error)
         held.ready = True
         self._act(held)
+
+    async def _end_with(self, held: _Held, cancel: Cancel) -> None:
+        """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
+        for call in list(held.run.calls.values()):
+            if call.effect == "once":
+                await self._take_up_call(held, call)
+        if not held.run.outcome:
+            held.first = cancel
+            await self._take(held, cancel)
 
     async def _take_up_call(self, held: _Held, call: Call) -> None:
         """A deferred call without a wake is asked for at once: what it waited for may have ended with the process."""
