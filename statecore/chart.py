@@ -14,7 +14,7 @@ import attrs
 from statecore.contract import spelled
 from statecore.declare import TIMEOUT, History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
-from statecore.failures import ENGINE_FAILURES, Failure
+from statecore.failures import ENGINE_FAILURES, Failure, covered
 from statecore.guard import Guard
 from statecore.messages import Completed, Done, Failed, Trigger, members, pattern, spell
 from statecore.specialist import Specialist, check_failure
@@ -409,7 +409,10 @@ def contracts(chart: Chart) -> list[type]:
     for arrow in chart.arrows:
         if arrow.kind is not Done:
             found |= dict.fromkeys(arrow.payloads)
-    return list(found | dict.fromkeys(ENGINE_FAILURES))
+    found |= dict.fromkeys(ENGINE_FAILURES)
+    names = {cls.__name__ for cls in found}
+    failures = [cls for cls in found if issubclass(cls, Failure)]
+    return [*found, *dict.fromkeys(c for f in failures for c in covered(f) if c.__name__ not in names)]
 
 
 def _names(chart: Chart) -> None:

@@ -234,7 +234,7 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
         _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
     for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(f"{flaw.stream or 'database'}{where}: {flaw.what}")
+        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what)}")
     for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
         _note(f"not decided again: {why}")
     if not as_json:

@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -78,9 +78,15 @@ class Contract(Generic[T]):
 
     def unpack(self, payload: Payload) -> T:
         """A stored value as an object. Raises BadInput where the stored shape is not this contract's."""
-        if type(payload.live) is self.cls:
+        if type(payload.live) is self.cls and self._fixed:
             return payload.live
         return self.fit(msgspec.json.decode(payload.data))
+
+    @cached_property
+    def _fixed(self) -> bool:
+        """Whether nobody can change a value in place. One that can be is read from its bytes for each who gets it."""
+        hints = [field.type for kind in self.nested() for field in _fields(kind)]
+        return not any(_changeable(hint) for hint in hints)
 
     def _unfit(self, faults: tuple[str, ...]) -> BadInput:
         return BadInput(f"{self.name}: {'; '.join(faults)}", faults)
@@ -97,6 +103,10 @@ class Contract(Generic[T]):
         found: dict[type, None] = {}
         _admit(self.cls, self.cls.__name__, found)
         return tuple(found)
+
+
+def _changeable(hint: Any) -> bool:
+    return get_origin(hint) in (list, dict) or any(_changeable(arg) for arg in get_args(hint))
 
 
 @cache

@@ -270,7 +270,7 @@ class _Turn:
         """Why the chart cannot be given a failure; "" where it can."""
         contract = self.machine.contracts.get(type(failure).__name__)
         if contract is None:
-            return f"no failure that {self.machine.name} knows"
+            return f"no failure that {self.machine.name} knows: list {type(failure).__name__} in `fails`"
         try:
             contract.pack(failure)
         except BadInput as fault:

@@ -68,7 +68,9 @@ class Dispatcher:
             if scope.expired():
                 return Failed(TimedOut(f"no outcome after {limit:g} s", limit), call.id, call.attempt, rank=call.rank)
             return failed(error, call, specialist)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return failed(error, call, specialist)
         finally:
             self._working.discard(task)

@@ -32,18 +32,18 @@ from statecore.errors import (
     NotPossible,
     StatecoreError,
     UnknownCall,
-    UnknownRun,
     UnknownWorkflow,
 )
-from statecore.events import CallCompleted, CallFailed, CallUnknown, Cancelled, Event, Moved
+from statecore.events import CallCompleted, CallFailed, CallLate, CallUnknown, Cancelled, Event, Moved
 from statecore.failpoint import Point, failpoint
-from statecore.failures import Failure, NotDone, Rejected, told
+from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
-from statecore.run import Run, fold
+from statecore.replay import rebuilt, turns_of
+from statecore.run import Run
 from statecore.specialist import Specialist
 from statecore.workflow import Machine, Workflow
 
@@ -127,7 +127,7 @@ class Engine:
         self._deferred: dict[str, _Held] = {}
         self._asking = False
         self._broken: StatecoreError | None = None
-        self._closing = False
+        self._closing = self._stopped = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -207,6 +207,8 @@ class Engine:
         """
         if not by:
             raise BadInput("expected the name of who settles the call, found none: say `by`")
+        if isinstance(outcome, OutcomeUnknown):
+            raise BadInput("expected what became of the call, found OutcomeUnknown: answer its result or NotDone")
 
         def settlement(held: _Held) -> Input:
             found = self._parked_call(held, call)
@@ -215,7 +217,10 @@ class Engine:
             self._door(held, found, type(outcome).__name__).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
-        return (await self._shielded(self._hear(run, settlement)))[1]
+        events, settled = await self._shielded(self._hear(run, settlement))
+        if any(isinstance(event, CallLate) for event in events):
+            raise NotPossible(f"{call} of {run} was settled by somebody else meanwhile: look at the run")
+        return settled
 
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
         """The contracts that a parked call may be settled with. Raises as `answer` does."""
@@ -252,16 +257,17 @@ class Engine:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
 
         A call that is stopped leaves its CallStarted in the log: the next `resume` treats it as cut by a crash. One
-        that became due meanwhile is deferred to that `resume`, so that it is not taken for one that was dispatched.
+        that becomes due meanwhile is deferred to that `resume`; one that was decided before is still dispatched, so
+        that none is taken for a call that was cut and never was one.
         """
         self._closing = True
         self._admission = _Closing(self.ledger, self._admission.guards)
         for held in self._held.values():
             self._stop_timers(held)
         try:
-            if self._tasks and self._broken is None:
-                await asyncio.wait(self._tasks, timeout=GRACE)
+            await self._end_by_themselves()
         finally:
+            self._stopped = True
             self._dispatcher.stop()
             for task in self._tasks:
                 task.cancel()
@@ -270,6 +276,12 @@ class Engine:
             for held in self._held.values():
                 self._tell(held)
             await self.log.close()
+
+    async def _end_by_themselves(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GRACE
+        while self._tasks and self._broken is None and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
 
     # -- turns
 
@@ -330,7 +342,7 @@ class Engine:
     def _act(self, held: _Held) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
-        if self._closing or self._broken is not None or machine is None or not held.ready:
+        if self._stopped or self._broken is not None or machine is None or not held.ready:
             return
         wanted = {_flight(call): call for call in held.run.calls.values() if call.status is CallState.STARTED}
         for key in [key for key in held.flights if key not in wanted]:
@@ -362,6 +374,8 @@ class Engine:
 
     def _set_timers(self, held: _Held) -> None:
         self._stop_timers(held)
+        if self._closing:
+            return
         loop = asyncio.get_running_loop()
         now = max(self.clock.now(), held.run.at)  # a clock that was put back makes no wait longer
         for call in held.run.calls.values():
@@ -515,12 +529,7 @@ class Engine:
             return _Held(run, None, str(error))
 
     async def _read(self, name: str) -> Run:
-        run = Run(id=name)
-        async for turn in self.log.read(name):
-            run = fold(run, turn.events, turn.at)
-        if not run.seq:
-            raise UnknownRun(f"no run {name} in this log: `statecore runs` lists those that are there")
-        return run
+        return rebuilt(await turns_of(self.log, name))
 
     def _parked_call(self, held: _Held, name: str) -> Call:
         calls = held.run.calls
@@ -544,7 +553,8 @@ class Engine:
 
     def _at_rest(self, held: _Held) -> bool:
         busy = held.users or held.flights or held.timers or not held.ready
-        return not busy and not (held.run.condition == "paused" and self._moving())
+        held_by_a_guard = held.machine is not None and held.run.condition == "paused"
+        return not busy and not (held_by_a_guard and self._moving())
 
     def _moving(self) -> bool:
         """Whether anything is under way that may let a call start which a guard holds."""

@@ -126,6 +126,14 @@ class OutcomeUnknown(Failure):
 ENGINE_FAILURES = (TimedOut, Rejected, Refused, Crashed, Broken, Exhausted, NotDone, OutcomeUnknown)
 """What the engine may give in place of a specialist's own failures, in every run."""
 
+SHIPPED: tuple[type[Failure], ...] = (Transient, TimedOut, RateLimited, Unavailable)
+
+
+def covered(failure: type[Failure]) -> tuple[type[Failure], ...]:
+    """What a specialist that declares `failure` may raise: itself, and those of the library that derive from it."""
+    return (failure, *(shipped for shipped in SHIPPED if issubclass(shipped, failure) and shipped is not failure))
+
+
 RETRIED: tuple[type[Failure], ...] = (Transient, Rejected)
 """What another attempt may mend. Everything else is final for its specialist."""
 

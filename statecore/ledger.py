@@ -1,4 +1,4 @@
-"""The ledger: what guards may ask about, folded from the turns of all runs.
+"""The ledger: what guards may ask about, folded from the turns that this engine has taken since it was opened.
 
 A guard never looks at a clock, a file or another run; what it may know is here. Costs are counted per specialist,
 so a question is one look-up however long the log is.
@@ -24,8 +24,10 @@ class Tally:
 
 @attrs.define
 class Ledger:
-    """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine: it is a cache of the log,
-    dropped and folded anew whenever an append failed.
+    """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine, whose turns it counts before
+    they are committed, so that two of them cannot both take the last of something.
+
+    Weakness: it begins empty. What ended before this engine was opened is not counted.
     """
 
     _tallies: dict[str, Tally] = attrs.field(factory=dict)

@@ -66,17 +66,23 @@ async def _answer(engine: Engine, request: Request) -> list[str]:
 
 
 def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
-    """`done`, or JSON, as a value of the first contract that admits it."""
+    """`done`, or JSON, as a value of the contract that admits it; where several do, `_type` says which is meant."""
     try:
         plain = {} if value == "done" else parse(value.encode("utf-8", "surrogateescape"))
     except BadInput as error:
         raise BadInput(f"{error}: answer done, not-done, or the result as JSON") from None
-    faults = []
-    for contract in contracts:
+    meant = plain.pop("_type", None) if isinstance(plain, dict) else None
+    found, faults = [], []
+    for contract in contracts if meant is None else [one for one in contracts if one.name == meant]:
         try:
-            return contract.fit(plain)
+            found.append(contract.fit(plain))
         except BadInput as error:
             faults.append(str(error))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " or ".join(type(value).__name__ for value in found)
+        raise BadInput(f'this could be {names}: say which with "_type": "{type(found[0]).__name__}" in the JSON')
     shapes = " or ".join(f"{contract.name} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
     raise BadInput(
         f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done"

@@ -171,6 +171,8 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return Start(turn.stream, live(event.input), turn.at, event.tenant, event.root)
         case CallCompleted() as event:
             return Completed(live(event.value), event.call, event.attempt, turn.at, event.by, event.why)
+        case CallFailed(output=Payload() as output) as event:
+            return Completed(live(output), event.call, event.attempt, turn.at, event.by, event.why)
         case CallFailed() as event:
             return Failed(live(event.failure), event.call, event.attempt, turn.at, event.by, event.why)
         case SignalTaken() | SignalRefused() as event:
@@ -196,15 +198,24 @@ class _Then:
     def __init__(self, machine: Machine, events: Sequence[Event]) -> None:
         self._machine = machine
         self._said = [event for event in events if isinstance(event, CallRefused | CallDeferred)]
+        self._after = events[0] if isinstance(events[0], CallFailed) else None
 
     def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Said]:
-        if side == "after" or not self._said or self._said[0].call != question.call:
+        if side == "after":
+            return self._refused(self._after)
+        if not self._said or self._said[0].call != question.call:
             return "", Pass()
         match self._said.pop(0):
             case CallRefused(guard=guard, why=why, failure=failure):
                 return guard, Refuse(why, self._machine.contracts[failure.contract].unpack(failure))
             case CallDeferred(guard=guard, why=why, wake=wake):
                 return guard, Defer(why, wake)
+
+    def _refused(self, event: CallFailed | None) -> tuple[str, Said]:
+        """An output that was rejected then is rejected again, with the failure that the guard chose."""
+        if event is None or event.output is None:
+            return "", Pass()
+        return "", Refuse("", self._machine.contracts[event.failure.contract].unpack(event.failure))
 
     def note(self, run: str, event: Event) -> None:
         """What is decided again counts for nothing."""

@@ -95,6 +95,10 @@ def specialist(
             raise wrong(f'expected a version like "1", found {version!r}')
         if effect not in get_args(Effect):
             raise wrong(f"expected effect pure, idempotent or once, found {effect!r}")
+        if OutcomeUnknown in fails and effect != "once":
+            raise wrong(
+                f"fails=[OutcomeUnknown] with effect {effect}, which is called again: leave it out, or label the effect once"
+            )
         for failure in fails:
             if not (isinstance(failure, type) and issubclass(failure, Failure)):
                 raise wrong(f"fails=[...] lists {spelled(failure)}: derive it from Failure")

@@ -420,8 +420,12 @@ def test_any_json_is_either_admitted_as_it_is_or_refused(field: str, plain: Any)
     if field not in ("at", "day"):
         assert msgspec.json.encode(contract._unstructure(value)[field]) in (
             msgspec.json.encode(complete(plain)),
-            msgspec.json.encode(float(plain) if type(plain) is int else None),
+            msgspec.json.encode(as_floats(plain)),
         )
+
+
+def as_floats(plain: Any) -> Any:
+    return [as_floats(item) for item in plain] if isinstance(plain, list) else float(plain) if type(plain) is int else plain
 
 
 def complete(plain: Any) -> Any:

@@ -1152,6 +1152,12 @@ def specialist_of_unknown_effect() -> object:
 
 
 @wrong
+def specialist_that_is_called_again_and_fails_with_unknown() -> object:
+    """Only what is never called again can leave its outcome unknown."""
+    return made(plain, effect="pure", fails=[OutcomeUnknown])
+
+
+@wrong
 def specialist_that_fails_with_no_failure() -> object:
     """An exception is not a typed failure."""
     return made(plain, fails=[ValueError])

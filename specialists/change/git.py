@@ -45,7 +45,9 @@ def environment() -> dict[str, str]:
 def open_repository(path: str) -> "Repository":
     """The repository that `path` is in. Raises NoSuchRepository; GitFailed where git knows it and refuses (its owner
     is another)."""
-    absolute = os.path.abspath(path)
+    if not os.path.isabs(path):
+        raise NoSuchRepository(path, "the path is relative, and a run may go on in another directory: give it whole")
+    absolute = os.path.normpath(path)
     if not os.path.isdir(absolute):
         raise NoSuchRepository(path, "there is no such directory")
     ran = run(["git", "-C", absolute, "rev-parse", "--absolute-git-dir"], environment=environment())
