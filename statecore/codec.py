@@ -2,31 +2,41 @@
 
 A turn is stored as two JSON texts. Its events, each by name, version and the fields that differ from their default:
 `[["Moved",1,{"transitions":["triaged"],"states":["drafting"]}], ...]`, where a `Payload` is the number of its place in
-the second text. That has contract and value of each, `[["Ticket@1",{"subject":...}], ...]`, put together from their
+the second text. That has contract and value of each, `[["Ticket",{"subject":...}], ...]`, put together from their
 bytes and taken apart into the same bytes; no value is ever written anew. So it can be erased and the first still says
-what happened.
+what happened. A value of more than 64 KiB is stored aside, and its place has its digest: `["Ticket",null,"9f86d0..."]`.
 
 Reading is strict: a name, version or field that is not known, not there or of another type makes the turn Unreadable.
-Names select among the classes of `statecore.events` and nothing else: stored text imports and builds nothing.
+An event of an older version is first made a new one by its upcasters. Names select among the classes of
+`statecore.events` and nothing else: stored text imports and builds nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from hashlib import sha256
 from math import isfinite
 from operator import attrgetter, or_
 from types import GenericAlias
-from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import attrs
 import msgspec
 
 from statecore.errors import BadInput, Unreadable
 from statecore.events import Event, Payload
+from statecore.upcast import UPCASTERS, Upcasters, upcast, version_of
+
+INLINE = 64 * 1024
+"""Bytes of a value up to which it is stored within its turn."""
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Of a turn's payloads, and of its events. More is handed over by reference."""
+"""Of one value, and of each text of a turn. More is handed over by reference."""
 
-_VERSION = 1
+Asides = Mapping[bytes, bytes]
+"""Values that are stored aside, by the SHA-256 of their bytes."""
+
+NOTHING: Asides = {}
+
 _Place = Annotated[int, msgspec.Meta(ge=0)]
 _json = msgspec.json.Encoder()
 
@@ -36,6 +46,7 @@ class _Shape:
     """How one class of event is stored. `fields` mirrors it for msgspec, numbers for payloads; `row` is its line."""
 
     event: type
+    version: int
     values: Callable[[Event], tuple[Any, ...]]
     fields: type[msgspec.Struct]
     row: type[msgspec.Struct]
@@ -46,7 +57,7 @@ class _Shape:
         values = self.values(event)
         if self.payloads or self.floats:
             values = self._replace(values, payloads)
-        return self.row(_VERSION, self.fields(*values))
+        return self.row(self.version, self.fields(*values))
 
     def _replace(self, values: tuple[Any, ...], payloads: list[Payload]) -> tuple[Any, ...]:
         replaced = list(values)
@@ -59,33 +70,34 @@ class _Shape:
                 payloads.append(values[place])
         return tuple(replaced)
 
-    def read(self, fields: msgspec.Struct, payloads: list[tuple[str, msgspec.Raw]]) -> Event:
+    def read(self, fields: msgspec.Struct, payloads: list[Payload]) -> Event:
         values = msgspec.structs.astuple(fields)
         if self.payloads:
             filled = list(values)
             for place in self.payloads:
                 if filled[place] is not None:
-                    contract, data = payloads[filled[place]]
-                    filled[place] = Payload(contract, bytes(data))
+                    filled[place] = payloads[filled[place]]
             return self.event(*filled)  # type: ignore[no-any-return]
         return self.event(*values)  # type: ignore[no-any-return]
 
 
-def _shape(event: type) -> _Shape:
+def _shape(event: type, upcasters: Upcasters) -> _Shape:
+    version = version_of(event.__name__, upcasters)
     hints = get_type_hints(event)
     names = tuple(hints)
-    stored: dict[Any, Any] = {Payload: _Place, Payload | None: Optional[_Place]}  # noqa: UP045 - an Annotated has no `|`
+    stored = {Payload: _Place, Payload | None: _Place | None}
     mirror = [
         (field.name, stored.get(hints[field.name], hints[field.name]), *_default(field))
         for field in attrs.fields(event)
     ]
     strict: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
     fields = msgspec.defstruct(event.__name__, mirror, omit_defaults=True, **strict)
-    line = [("version", Literal[_VERSION]), ("fields", fields)]
+    line = [("version", Literal[version]), ("fields", fields)]
     row = msgspec.defstruct(event.__name__, line, tag=event.__name__, array_like=True, **strict)
     only = attrgetter(*names)
     return _Shape(
         event,
+        version,
         only if len(names) > 1 else lambda event: (only(event),),
         fields,
         row,
@@ -98,74 +110,121 @@ def _default(field: "attrs.Attribute[Any]") -> list[Any]:
     return [] if field.default is attrs.NOTHING else [field.default]
 
 
-_SHAPES: dict[type, _Shape] = {event: _shape(event) for event in get_args(Event)}
-_BY_ROW: dict[type, _Shape] = {shape.row: shape for shape in _SHAPES.values()}
-_NAMES = {event.__name__ for event in _SHAPES}
-_events = msgspec.json.Decoder(GenericAlias(list, (reduce(or_, _BY_ROW),)))
-_payloads = msgspec.json.Decoder(list[tuple[str, msgspec.Raw]])
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """The place of a payload in the second text. `aside`: the digest of its value in hex, where it is stored aside."""
+
+    contract: str
+    value: msgspec.Raw
+    aside: str = ""
+
+    def payload(self, asides: Asides) -> Payload:
+        """Raises ValueError where its value is not what it was."""
+        if not self.aside:
+            return Payload(self.contract, bytes(self.value))
+        data = asides.get(bytes.fromhex(self.aside))
+        if data is None:
+            raise ValueError(f"a {self.contract} that is stored aside is missing")
+        if sha256(data).hexdigest() != self.aside:
+            raise ValueError(f"a {self.contract} that is stored aside was changed")
+        return Payload(self.contract, data)
 
 
-def encode(events: Iterable[Event]) -> tuple[bytes, bytes | None]:
-    """The two texts of a turn; the second is None where no event carries a payload.
-
-    What was written is read once more before it is given, so that nothing is stored that cannot be read. Raises
-    BadInput: a field of another type than its class says, a payload that is not one JSON value without white space
-    around it, a text of more than 8 MiB.
-    """
-    payloads: list[Payload] = []
-    try:
-        text = _json.encode([_SHAPES[type(event)].write(event, payloads) for event in events])
-        _events.decode(text)
-    except KeyError as fault:
-        known = ", ".join(sorted(_NAMES))
-        raise BadInput(f"{fault.args[0].__name__} is no event: one of {known} is expected") from None
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as fault:
-        raise fault if isinstance(fault, BadInput) else BadInput(f"an event cannot be stored: {fault}") from fault
-    _bounded("events", len(text))
-    return text, _join(payloads) if payloads else None
+_stored = msgspec.json.Decoder(list[_Stored])
+_value = msgspec.json.Decoder(msgspec.Raw)
 
 
-def _join(payloads: list[Payload]) -> bytes:
-    pairs = [b"[%b,%b]" % (_json.encode(payload.contract), payload.data) for payload in payloads]
-    text = b"[%b]" % b",".join(pairs)
+class Codec:
+    """Writes the newest version of each event, and reads what the upcasters lead to it."""
+
+    def __init__(self, upcasters: Upcasters) -> None:
+        self._upcasters = upcasters
+        self._shapes: dict[type, _Shape] = {event: _shape(event, upcasters) for event in get_args(Event)}
+        self._by_row: dict[type, _Shape] = {shape.row: shape for shape in self._shapes.values()}
+        self._versions = {event.__name__: shape.version for event, shape in self._shapes.items()}
+        self._events = msgspec.json.Decoder(GenericAlias(list, (reduce(or_, self._by_row),)))
+
+    def encode(self, events: Iterable[Event]) -> tuple[bytes, bytes | None, Asides]:
+        """The two texts of a turn, and what is stored aside; the second is None where no event carries a payload.
+
+        What was written is read once more before it is given, so that nothing is stored that cannot be read. Raises
+        BadInput: a field of another type than its class says, a payload that is not one JSON value without white space
+        around it, a value or a text of more than 8 MiB.
+        """
+        payloads: list[Payload] = []
+        try:
+            text = _json.encode([self._shapes[type(event)].write(event, payloads) for event in events])
+            self._events.decode(text)
+        except KeyError as fault:
+            known = ", ".join(sorted(self._versions))
+            raise BadInput(f"{fault.args[0].__name__} is no event: one of {known} is expected") from None
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as fault:
+            raise fault if isinstance(fault, BadInput) else BadInput(f"an event cannot be stored: {fault}") from fault
+        _bounded("events", len(text))
+        return text, *(_join(payloads) if payloads else (None, NOTHING))
+
+    def decode(
+        self, stream: str, version: int, events: bytes, payloads: bytes | None, asides: Asides = NOTHING
+    ) -> tuple[Event, ...]:
+        """The events of the turn after which `stream` is at `version`. Raises Unreadable with the reason."""
+        try:
+            rows = self._rows(events)
+            values = [] if payloads is None else [stored.payload(asides) for stored in _stored.decode(payloads)]
+            return tuple([self._by_row[type(row)].read(row.fields, values) for row in rows])
+        except IndexError:
+            why = "its payloads are missing" if payloads is None else f"it names a payload beyond its {len(values)}"
+        except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
+            why = self._why(events) or str(fault)
+        raise Unreadable(stream, version, why)
+
+    def _rows(self, events: bytes) -> list[Any]:
+        try:
+            return self._events.decode(events)  # type: ignore[no-any-return]
+        except msgspec.ValidationError:
+            return self._events.decode(upcast(events, self._upcasters))  # type: ignore[no-any-return]
+
+    def _why(self, events: bytes) -> str:
+        """The reason in the reader's words where it is a name or a version that only another release knows."""
+        try:
+            lines = msgspec.json.decode(events, type=list[tuple[str, int, Any]])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return ""
+        for name, version, _ in lines:
+            if name not in self._versions:
+                return f"{name!r} is no event that this release knows: use the release that wrote it"
+            known = self._versions[name]
+            if not 1 <= version <= known:
+                return f"{name} has version {version}, this release knows {known}: use the release that wrote it"
+        return ""
+
+
+def _join(payloads: list[Payload]) -> tuple[bytes, Asides]:
+    asides: dict[bytes, bytes] = {}
+    text = b"[%b]" % b",".join([_place(payload, asides) for payload in payloads])
     _bounded("payloads", len(text))
     try:
-        back = [bytes(data) for _, data in _payloads.decode(text)]
-    except msgspec.MsgspecError as fault:
+        back = [stored.payload(asides).data for stored in _stored.decode(text)]
+        whole = all(bytes(_value.decode(data)) == data for data in asides.values())
+    except (msgspec.MsgspecError, ValueError) as fault:
         raise BadInput(f"a payload is not JSON: {fault}: encode it with its contract") from None
-    if back != [payload.data for payload in payloads]:
+    if not whole or back != [payload.data for payload in payloads]:
         raise BadInput("a payload is not one JSON value without white space around it: encode it with its contract")
-    return text
+    return text, asides
+
+
+def _place(payload: Payload, asides: dict[bytes, bytes]) -> bytes:
+    contract = _json.encode(payload.contract)
+    if len(payload.data) <= INLINE:
+        return b"[%b,%b]" % (contract, payload.data)
+    _bounded("a payload", len(payload.data))
+    digest = sha256(payload.data)
+    asides[digest.digest()] = payload.data
+    return b'[%b,null,"%b"]' % (contract, digest.hexdigest().encode())
 
 
 def _bounded(what: str, size: int) -> None:
     if size > MAX_BYTES:
-        raise BadInput(f"a turn's {what} take {size:,} bytes, at most {MAX_BYTES:,} are stored: hand over a reference")
+        raise BadInput(f"{what} of {size:,} bytes: at most {MAX_BYTES:,} are stored, hand over a reference to more")
 
 
-def decode(stream: str, version: int, events: bytes, payloads: bytes | None) -> tuple[Event, ...]:
-    """The events of the turn after which `stream` is at `version`. Raises Unreadable with the reason."""
-    values: list[tuple[str, msgspec.Raw]] = []
-    try:
-        rows = _events.decode(events)
-        values = [] if payloads is None else _payloads.decode(payloads)
-        return tuple([_BY_ROW[type(row)].read(row.fields, values) for row in rows])
-    except IndexError:
-        why = "its payloads are missing" if payloads is None else f"it names a payload beyond its {len(values)}"
-    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        why = _why(events) or str(fault)
-    raise Unreadable(stream, version, why)
-
-
-def _why(events: bytes) -> str:
-    """The reason in the reader's words where it is a name or a version that only another release knows."""
-    try:
-        lines = msgspec.json.decode(events, type=list[tuple[str, int, Any]])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-    for name, version, _ in lines:
-        if name not in _NAMES:
-            return f"{name!r} is no event that this release knows: use the release that wrote it"
-        if version != _VERSION:
-            return f"{name} has version {version}, this release knows {_VERSION}: use the release that wrote it"
-    return ""
+_codec = Codec(UPCASTERS)
+encode, decode = _codec.encode, _codec.decode

@@ -1,6 +1,7 @@
 """Events to bytes and back: exact, strict, and refusing what could not be read again."""
 
 import json
+from hashlib import sha256
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statecore.codec import decode, encode
+from statecore.codec import INLINE, MAX_BYTES, Codec, decode, encode
 from statecore.errors import BadInput, Unreadable
 from statecore.events import (
     CallCompleted,
@@ -20,7 +21,9 @@ from statecore.events import (
     Moved,
     Payload,
     RunStarted,
+    SignalTaken,
 )
+from statecore.upcast import Fields
 
 text = st.text(max_size=8)
 json_values = st.recursive(
@@ -171,14 +174,100 @@ def test_what_could_not_be_read_is_not_written() -> None:
             encode([event])
 
 
-def test_a_turn_has_at_most_8_mib_of_payloads() -> None:
-    """8 MiB in all is stored, a byte more is refused before anything is parsed."""
-    room = 8 * 1024 * 1024 - len(b'[["x",""]]')
-    encode([CallCompleted("a", Payload("x", b'"%b"' % (b"y" * room)))])
+def of(size: int) -> Payload:
+    return Payload("Draft", b'"%b"' % (b"y" * (size - 2)))
+
+
+def test_a_payload_has_at_most_8_mib() -> None:
+    """A value of 8 MiB is stored, a byte more is refused before anything is parsed; so are events of more."""
+    encode([CallCompleted("a", of(MAX_BYTES)), CallCompleted("b", of(MAX_BYTES))])
     with pytest.raises(BadInput, match=r"8,388,609 bytes"):
-        encode([CallCompleted("a", Payload("x", b'"%b"' % (b"y" * (room + 1))))])
-    with pytest.raises(BadInput, match="events take"):
-        encode([Cancelled("y" * room)])
+        encode([CallCompleted("a", of(MAX_BYTES + 1))])
+    with pytest.raises(BadInput, match="events of"):
+        encode([Cancelled("y" * MAX_BYTES)])
+
+
+def test_a_large_payload_is_stored_aside_under_its_digest() -> None:
+    """Up to 64 KiB a value is in the turn's text, a byte more leaves its digest there; both come back byte for byte."""
+    events = (CallCompleted("a", of(INLINE)), CallCompleted("b", of(INLINE + 1)), CallCompleted("c", of(INLINE + 1)))
+    text, payloads, asides = encode(events)
+    assert payloads and len(payloads) < INLINE + 300 and len(asides) == 1
+    assert {sha256(data).digest(): data for data in asides.values()} == dict(asides)
+    assert decode("run", 3, text, payloads, asides) == events
+
+
+@pytest.mark.parametrize(
+    ("asides", "why"), [({}, "is missing"), ({sha256(of(INLINE + 1).data).digest(): b'"other"'}, "was changed")]
+)
+def test_what_is_stored_aside_is_checked(asides: dict[bytes, bytes], why: str) -> None:
+    """A value that is gone from its place, or that does not have its digest, makes the turn unreadable."""
+    text, payloads, _ = encode([CallCompleted("a", of(INLINE + 1))])
+    with pytest.raises(Unreadable, match=f"a Draft that is stored aside {why}"):
+        decode("run", 1, text, payloads, asides)
+
+
+@pytest.mark.parametrize("data", [b" %b", b"%b ", b"%b,1", b"[%b", b"\xff%b", b'null,"%b"'])
+def test_a_large_payload_is_json_as_well(data: bytes) -> None:
+    """What is stored aside is held to the same: one JSON value and no white space around it."""
+    with pytest.raises(BadInput):
+        encode([CallCompleted("a", Payload("Draft", data % of(INLINE).data))])
+
+
+def test_a_payload_cannot_pose_as_one_that_is_stored_aside() -> None:
+    """The bytes of a value that spell a place aside are refused."""
+    with pytest.raises(BadInput):
+        encode([CallCompleted("a", Payload("Draft", b'null,"%b"' % (b"0" * 64)))])
+
+
+# Upcasters
+
+
+def marked(fields: Fields) -> Fields:
+    """Version 1 of Finished as an imagined release had it, to today's."""
+    return {"outcome": fields["how"].lower()}
+
+
+RAISED = {("Finished", 1): lambda fields: {"how": fields["end"].upper()}, ("Finished", 2): marked}
+
+
+def test_an_old_event_is_raised_to_the_newest_version() -> None:
+    """Fields of each older version pass one upcaster after the other; new ones are written in the newest version."""
+    codec = Codec(RAISED)
+    for old in ("1,{'end':'completed'}", "2,{'how':'COMPLETED'}", "3,{'outcome':'completed'}"):
+        text = f"[['Cancelled',1,{{'by':'me'}}],['Finished',{old}]]".replace("'", '"').encode()
+        assert codec.decode("run", 2, text, None) == (Cancelled("me"), Finished("completed"))
+    assert codec.encode([Finished("failed")])[0] == b'[["Finished",3,{"outcome":"failed"}]]'
+
+
+def test_payloads_of_an_old_event_stay_at_their_places() -> None:
+    """An upcaster passes a payload on as its number, and the value comes back byte for byte."""
+    codec = Codec({("SignalTaken", 1): lambda fields: {"value": fields["payload"]}})
+    text = b'[["SignalTaken",1,{"payload":1}]]'
+    assert codec.decode("run", 1, text, b'[["A",1],["B",1.50]]') == (SignalTaken(Payload("B", b"1.50")),)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('["Finished",4,{"outcome":"x"}]', "Finished has version 4, this release knows 3"),
+        ('["Finished",0,{"outcome":"x"}]', "Finished has version 0, this release knows 3"),
+        ('["Finished",1,{"start":"x"}]', "Finished of version 1 cannot be read as version 2 (KeyError: 'end')"),
+        ('["Finished",2,{"how":3}]', "Finished of version 2 cannot be read as version 3 (AttributeError"),
+        ('["Finished",1,[]]', "Expected `object`, got `array`"),
+        ('["Finished",1,{"end":"x"},3]', "Expected `array` of length 3"),
+    ],
+)
+def test_what_no_upcaster_leads_on_is_unreadable(line: str, why: str) -> None:
+    """A version that is newer than this release, and an upcaster that fails, make the turn unreadable and say so."""
+    with pytest.raises(Unreadable) as caught:
+        Codec(RAISED).decode("run", 1, f"[{line}]".encode(), None)
+    assert why in caught.value.why
+
+
+def test_deep_events_are_unreadable() -> None:
+    """Text that is nested deeper than any reader goes is a damaged row like another."""
+    with pytest.raises(Unreadable):
+        read(b'[["Finished",1,{"outcome":%b%b}]]' % (b"[" * 100_000, b"]" * 100_000))
 
 
 def test_names_only_select_among_events() -> None:
