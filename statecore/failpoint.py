@@ -17,6 +17,7 @@ class Point(StrEnum):
     BEFORE_CALL = "before-call"
     AFTER_CALL = "after-call"
     DURING_RESUME = "during-resume"
+    DURING_MIGRATION = "during-migration"
 
 
 class _Armed:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from statecore.errors import BadInput, UnknownRun, Unreadable
+from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
 from statecore.events import RunStarted
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
@@ -39,8 +39,15 @@ def existing(database: Path) -> Path:
 
 @asynccontextmanager
 async def reading(database: Path) -> AsyncIterator[SqliteLog]:
-    """The log, opened for reading only. Raises NoDatabase, and what `SqliteLog.open` does."""
-    async with await SqliteLog.open(existing(database), readonly=True) as log:
+    """The log, opened for reading only; one of an older release is first made one of this. Raises NoDatabase, and what
+    `SqliteLog.open` does.
+    """
+    try:
+        opened = await SqliteLog.open(existing(database), readonly=True)
+    except OlderLog:
+        await (await SqliteLog.open(database)).close()
+        opened = await SqliteLog.open(database, readonly=True)
+    async with opened as log:
         yield log
 
 

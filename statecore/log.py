@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, Self
 
 import attrs
 
-from statecore.codec import decode, encode
+from statecore.codec import NOTHING, Asides, decode, encode
 from statecore.errors import BadInput, Conflict, LogError, Unreadable
 from statecore.events import Event
 
@@ -55,8 +55,8 @@ class Turn:
     """One stored row. `version`: of the stream after it. `position`: in the whole log. `head`: the chain's digest after
     it.
 
-    `unreadable`: why its events could not be decoded and are (). Only `follow` gives such a turn, since a reader of all
-    streams must get past it; `read` raises.
+    `unreadable`: why its events could not be decoded and are (). Only `follow` and `read_many` give such a turn, since
+    a reader of many streams must get past it; `read` raises.
     """
 
     stream: str
@@ -107,6 +107,10 @@ class Log(Protocol):
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
         """The turns of a stream whose version is above `after`, in order. Raises Unreadable at one that is not."""
+        ...
+
+    def read_many(self, streams: Iterable[str]) -> AsyncIterator[Turn]:
+        """The turns of several streams, stream by stream, in few queries. One that cannot be decoded says so."""
         ...
 
     async def streams(self, *, labels: frozenset[str] | None = None) -> list[StreamInfo]:
@@ -173,10 +177,11 @@ class Row(NamedTuple):
     salt: bytes | None
     digest: bytes | None
     head: bytes
+    asides: Asides = NOTHING
 
     def turn(self) -> Turn:
         """Raises Unreadable."""
-        events = decode(self.stream, self.version, self.events, self.payloads)
+        events = decode(self.stream, self.version, self.events, self.payloads, self.asides)
         return Turn(self.stream, self.version, self.at, self.cause, events, self.position, self.head)
 
     def turn_or_reason(self) -> Turn:
@@ -194,6 +199,7 @@ class Draft(NamedTuple):
     payloads: bytes | None
     salt: bytes | None
     digest: bytes
+    asides: Asides = NOTHING
 
 
 def draft(append: Append, salts: SaltSource) -> Draft:
@@ -207,11 +213,11 @@ def draft(append: Append, salts: SaltSource) -> Draft:
         raise BadInput(f"{append.stream}: an append has at least one event: leave it out of the batch")
     if not math.isfinite(append.at):
         raise BadInput(f"{append.stream}: the time of an append is {append.at}: seconds since the epoch are expected")
-    events, payloads = encode(append.events)
+    events, payloads, asides = encode(append.events)
     if payloads is None:
         return Draft(append, events, None, None, b"")
     salt = salts()
-    return Draft(append, events, payloads, salt, sealed(salt, payloads))
+    return Draft(append, events, payloads, salt, sealed(salt, payloads), asides)
 
 
 def drafts_of(batch: Batch, salts: SaltSource) -> list[Draft]:
@@ -283,7 +289,7 @@ def audit(rows: Iterable[Row], before: Row | None = None) -> Iterator[Flaw]:
 def _faults(row: Row, before: Row) -> Iterator[str]:
     first = before.version
     try:
-        first = row.version - len(decode(row.stream, row.version, row.events, row.payloads))
+        first = row.version - len(row.turn().events)
     except Unreadable as fault:
         if row.payloads is not None or row.digest is None:
             yield f"cannot be decoded: {fault.why}"
@@ -351,8 +357,9 @@ class MemoryLog:
         head = self._heads.setdefault(name, Head(key=len(self._heads) + 1))
         head.label = draft.append.label or head.label
         turn = place(draft, head, len(self._rows) + 1)
-        _, events, payloads, salt, _ = draft
-        row = Row(turn.position, name, turn.version, turn.at, turn.cause, events, payloads, salt, None, turn.head)
+        _, events, payloads, salt, _, asides = draft
+        at = (turn.position, name, turn.version, turn.at, turn.cause)
+        row = Row(*at, events, payloads, salt, None, turn.head, asides)
         self._rows.append(row)
         self._streams.setdefault(name, []).append(row)
         return turn
@@ -361,6 +368,12 @@ class MemoryLog:
         for row in list(self._streams.get(stream, ())):
             if row.version > after:
                 yield row.turn()
+
+    async def read_many(self, streams: Iterable[str]) -> AsyncIterator[Turn]:
+        wanted = set(streams)
+        for name in [name for name in self._heads if name in wanted]:
+            for row in list(self._streams[name]):
+                yield row.turn_or_reason()
 
     async def streams(self, *, labels: frozenset[str] | None = None) -> list[StreamInfo]:
         return [

@@ -17,38 +17,20 @@ Not promised: disks whose fsync or locks lie (NFS), a second writer that goes ro
 """
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import aiosqlite
 
-from statecore.errors import Conflict, ForkedLog, LogError, LogFailed
-from statecore.log import (
-    Batch,
-    Draft,
-    Flaw,
-    Head,
-    Row,
-    SaltSource,
-    StreamInfo,
-    Turn,
-    absent,
-    audit,
-    check,
-    drafts_of,
-    fresh_salt,
-    place,
-    position_of,
-)
+from statecore.errors import Conflict, LogError, LogFailed
+from statecore.log import Batch, Draft, Head, SaltSource, Turn, check, drafts_of, fresh_salt, place
 from statecore.sqlitefile import Commit, Lock, open_reader, open_writer, usable
+from statecore.sqlitereading import SCOPES, Reading, names_of
 
-PAGE = 500
 GROUP = 500
 """Batches of one commit. While it is written, those whose commit is over go on to their next. Measured with 1,000
 appenders on a shared machine, a few noisy runs each: 50,000-64,000 turns a second, without a bound 47,000-56,000."""
@@ -58,33 +40,12 @@ HEADS = 16_384
 _running: set[asyncio.Task[None]] = set()
 """The loop keeps tasks weakly: without this, a log that is dropped unclosed is collected before its thread can end."""
 
-_LOWEST = -(2**63)
 _COUNTERS = "SELECT (SELECT coalesce(max(position), 0) FROM turns), (SELECT coalesce(max(id), 0) FROM streams)"
-_END = "SELECT coalesce(max(position), 0) FROM turns"
 _HEADS = """
 SELECT s.name, coalesce(t.version, 0), coalesce(t.head, zeroblob(32)), s.label, s.id
 FROM json_each(?) AS wanted JOIN streams AS s ON s.name = wanted.value LEFT JOIN turns AS t
 ON t.stream = s.id AND t.version = (SELECT max(version) FROM turns WHERE stream = s.id)
 """
-_SCOPES = "SELECT name, version FROM scopes WHERE name IN (SELECT value FROM json_each(?))"
-_ROW = """
-SELECT t.position, coalesce(s.name, '(unnamed stream ' || t.stream || ')'), t.version, t.at, t.cause,
-CAST(t.events AS BLOB), CAST(t.payloads AS BLOB), t.salt, t.digest, t.head, t.stream
-FROM turns AS t LEFT JOIN streams AS s ON s.id = t.stream
-"""
-_READ = _ROW + "WHERE s.name = ? AND t.version > ? ORDER BY t.version LIMIT ?"
-_FOLLOW = _ROW + "WHERE t.position > ? ORDER BY t.position LIMIT ?"
-_WALK = _ROW + "WHERE (t.stream, t.version) > (?, ?) ORDER BY t.stream, t.version LIMIT ?"
-_LISTING = """
-SELECT s.name, last.version, s.label, first.at, last.at
-FROM streams AS s
-JOIN turns AS first ON first.stream = s.id AND first.version = (SELECT min(version) FROM turns WHERE stream = s.id)
-JOIN turns AS last ON last.stream = s.id AND last.version = (SELECT max(version) FROM turns WHERE stream = s.id)
-"""
-_STREAMS = _LISTING + "ORDER BY s.id"
-_LABELLED = _LISTING + "WHERE s.label IN (SELECT value FROM json_each(?)) ORDER BY s.id"
-_INTEGRITY = "PRAGMA integrity_check(20)"
-_EMPTY = "SELECT name FROM streams WHERE NOT EXISTS (SELECT 1 FROM turns WHERE stream = streams.id)"
 
 
 class Job(NamedTuple):
@@ -95,16 +56,14 @@ class Job(NamedTuple):
     done: asyncio.Future[tuple[Turn, ...]]
 
 
-class SqliteLog:
+class SqliteLog(Reading):
     """A Log in the file `path`. `await SqliteLog.open(path)` is the only way to one."""
 
     def __init__(self, path: Path, lock: Lock | None, salts: SaltSource) -> None:
-        self.path = path
+        super().__init__(path)
         self._lock = lock
         self._salts = salts
-        self._pid = os.getpid()
         self._failed = ""
-        self._closing = False
         self._queue: list[Job] = []
         self._wake = asyncio.Event()
         self._heads: OrderedDict[str, Head] = OrderedDict()
@@ -112,7 +71,6 @@ class SqliteLog:
         self._position = self._keys = 0
         self._pending = Commit()
         self._writer: aiosqlite.Connection | None = None
-        self._reader: aiosqlite.Connection | None = None
         self._task: asyncio.Task[None]
 
     @classmethod
@@ -134,10 +92,6 @@ class SqliteLog:
         log._task.add_done_callback(_running.discard)
         return log
 
-    @property
-    def home(self) -> Path:
-        return self.path.parent
-
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
         self._usable()
         if self._lock is None:
@@ -149,44 +103,6 @@ class SqliteLog:
         self._queue.append(Job(batch, drafts, done))
         self._wake.set()
         return await done
-
-    async def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
-        async for page in self._pages(stream, after):
-            for row in page:
-                yield row.turn()
-
-    async def streams(self, *, labels: frozenset[str] | None = None) -> list[StreamInfo]:
-        found = self._query(_STREAMS) if labels is None else self._query(_LABELLED, _names(labels))
-        return [StreamInfo(*line) for line in await found]
-
-    async def scope(self, name: str) -> int:
-        return next((version for _, version in await self._query(_SCOPES, _names([name]))), 0)
-
-    async def follow(self, cursor: str = "", limit: int = 1000) -> tuple[list[Turn], str]:
-        rows = await self._query(_FOLLOW, position_of(cursor), limit)
-        page = [Row(*row[:-1]).turn_or_reason() for row in rows]
-        return page, str(page[-1].position) if page else cursor
-
-    async def end(self) -> str:
-        [(position,)] = await self._query(_END)
-        return str(position)
-
-    async def verify(self, stream: str | None = None) -> list[Flaw]:
-        self._usable()
-        flaws: list[Flaw] = []
-        before: Row | None = None
-        try:
-            if stream is None:
-                flaws += [
-                    Flaw("", None, f"SQLite: {said}") for (said,) in await self._query(_INTEGRITY) if said != "ok"
-                ]
-                flaws += [Flaw(name, None, "has no rows any more") for (name,) in await self._query(_EMPTY)]
-            async for page in self._pages(stream, _LOWEST):
-                flaws += audit(page, before)
-                before = page[-1]
-        except LogError as fault:
-            return [*flaws, Flaw(stream or "", None, str(fault))]
-        return flaws if before or stream is None else [absent(stream)]
 
     async def reopen(self) -> None:
         """Make a log that raised LogFailed usable again, with what is on the disk. Its lock is kept meanwhile.
@@ -215,35 +131,6 @@ class SqliteLog:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    def _usable(self) -> None:
-        if self._pid != os.getpid():
-            raise ForkedLog(
-                f"{self.path} was opened by process {self._pid} and this is {os.getpid()}, its fork: open it anew"
-            )
-        if self._closing:
-            raise LogError(f"{self.path} is closed: open it again")
-
-    async def _query(self, sql: str, *parameters: Any) -> list[Any]:
-        self._usable()
-        try:
-            if self._reader is None:
-                raise sqlite3.OperationalError("it could not be opened again")
-            return list(await self._reader.execute_fetchall(sql, parameters))
-        except sqlite3.Error as fault:
-            raise LogError(f"{self.path} cannot be read: {fault}: see what `statecore verify` finds") from fault
-
-    async def _pages(self, stream: str | None, after: int) -> AsyncIterator[list[Row]]:
-        """Rows by stream and version, each page a query of its own, so that no read transaction outlives a step."""
-        key, more = _LOWEST, True
-        while more:
-            found = await (
-                self._query(_WALK, key, after, PAGE) if stream is None else self._query(_READ, stream, after, PAGE)
-            )
-            if found:
-                yield [Row(*row[:-1]) for row in found]
-                key, after = found[-1][-1], found[-1][2]
-            more = len(found) == PAGE
 
     async def _run(self) -> None:
         try:
@@ -295,11 +182,11 @@ class SqliteLog:
         """Bring the heads and scopes that the jobs name to hand: one query for all that are not."""
         named = {append.stream for job in jobs for append in job.batch.appends}
         if streams := named - self._heads.keys():
-            for name, *head in await self._connection.execute_fetchall(_HEADS, [_names(streams)]):
+            for name, *head in await self._connection.execute_fetchall(_HEADS, [names_of(streams)]):
                 self._heads[name] = Head(*head)
         named = {scope for job in jobs for scope in job.batch.scopes}
         if scopes := named - self._scopes.keys():
-            for name, version in await self._connection.execute_fetchall(_SCOPES, [_names(scopes)]):
+            for name, version in await self._connection.execute_fetchall(SCOPES, [names_of(scopes)]):
                 self._scopes[name] = version
 
     def _plan(self, jobs: list[Job]) -> list[tuple[Turn, ...] | Conflict]:
@@ -318,7 +205,7 @@ class SqliteLog:
         return outcomes
 
     def _place(self, draft: Draft) -> Turn:
-        append, events, payloads, salt, _ = draft
+        append, events, payloads, salt, digest, asides = draft
         head = self._heads.setdefault(append.stream, Head())
         self._heads.move_to_end(append.stream)
         if not head.key or append.label not in ("", head.label):
@@ -328,8 +215,10 @@ class SqliteLog:
             self._pending.streams.append((head.key, append.stream, append.label))
         self._position += 1
         turn = place(draft, head, self._position)
-        row = (turn.position, head.key, turn.version, turn.at, turn.cause, events, payloads, salt, turn.head)
+        kept = digest or None if payloads is None else None
+        row = (turn.position, head.key, turn.version, turn.at, turn.cause, events, payloads, salt, kept, turn.head)
         self._pending.turns.append(row)
+        self._pending.asides += [(turn.position, *aside) for aside in asides.items()]
         return turn
 
     @property
@@ -358,10 +247,6 @@ class SqliteLog:
             if connection:
                 with suppress(sqlite3.Error):
                     await connection.close()
-
-
-def _names(names: Iterable[str]) -> str:
-    return json.dumps(list(names), ensure_ascii=False)
 
 
 def _trim(cache: OrderedDict[str, Any]) -> None:

@@ -1,6 +1,4 @@
-"""The file under `SqliteLog`: its schema, how a commit is written, who may write it, and which files are not ours to
-touch.
-"""
+"""The file under `SqliteLog`: how a commit is written, who may write it, and which files are not ours to touch."""
 
 import fcntl
 import os
@@ -14,30 +12,17 @@ from typing import Any, ClassVar
 import aiosqlite
 import attrs
 
-from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog
+from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog, OlderLog
+from statecore.schema import SCHEMA, migrate
 
 APPLICATION_ID = 1470622734
-SCHEMA = 1
 ROWS = 250
 """Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and
 beside a busy event loop each time may cost milliseconds: few statements matter more than short ones."""
 
-CREATE = """
-BEGIN IMMEDIATE;
-CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, label TEXT NOT NULL) STRICT;
-CREATE INDEX streams_label ON streams(label);
-CREATE TABLE turns(
-    position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL,
-    cause TEXT NOT NULL, events TEXT NOT NULL, payloads TEXT, salt BLOB, digest BLOB, head BLOB NOT NULL,
-    UNIQUE (stream, version)
-) STRICT;
-CREATE TABLE scopes(name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA application_id = 1470622734;
-PRAGMA user_version = 1;
-COMMIT;
-"""
 _STREAM = "INSERT INTO streams VALUES ", "(?,?,?)", " ON CONFLICT (id) DO UPDATE SET label = excluded.label"
-_TURN = "INSERT INTO turns VALUES ", "(?,?,?,?,?,CAST(? AS TEXT),CAST(? AS TEXT),?,NULL,?)", ""
+_TURN = "INSERT INTO turns VALUES ", "(?,?,?,?,?,CAST(? AS TEXT),CAST(? AS TEXT),?,?,?)", ""
+_ASIDE = "INSERT INTO asides VALUES ", "(?,?,CAST(? AS TEXT))", ""
 _SCOPE = "INSERT INTO scopes VALUES ", "(?,?)", " ON CONFLICT (name) DO UPDATE SET version = excluded.version"
 _IDENTITY = """
 SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
@@ -47,24 +32,26 @@ SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version 
 
 @attrs.define
 class Commit:
-    """The rows that the next commit writes. `streams`: id, name and label, where either is new. `scopes`: name and
-    version.
+    """The rows that the next commit writes. `streams`: id, name and label, where either is new. `asides`: position
+    of the turn, digest and bytes. `scopes`: name and version.
     """
 
     streams: list[tuple[int, str, str]] = attrs.field(factory=list)
     turns: list[tuple[Any, ...]] = attrs.field(factory=list)
+    asides: list[tuple[int, bytes, bytes]] = attrs.field(factory=list)
     scopes: list[tuple[str, int]] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.turns)
 
     def statements(self) -> Iterator[tuple[str, list[Any]]]:
-        for (insert, marks, otherwise), rows in ((_STREAM, self.streams), (_TURN, self.turns), (_SCOPE, self.scopes)):
+        tables = (_STREAM, self.streams), (_TURN, self.turns), (_ASIDE, self.asides), (_SCOPE, self.scopes)
+        for (insert, marks, otherwise), rows in tables:
             for some in _slices(rows):
                 yield insert + ",".join([marks] * len(some)) + otherwise, list(chain.from_iterable(some))
 
     def clear(self) -> None:
-        self.streams, self.turns, self.scopes = [], [], []
+        self.streams, self.turns, self.asides, self.scopes = [], [], [], []
 
 
 def _slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -96,13 +83,12 @@ async def open_writer(path: Path, pending: Commit) -> aiosqlite.Connection:
     """The one connection that writes, on a database that has our schema. Raises what `SqliteLog.open` does."""
     writer = await aiosqlite.connect(path, isolation_level=None, factory=committing(pending), cached_statements=16)
     try:
-        new = await _recognise(writer, path)
+        schema = await _recognise(writer, path)
         [(mode,)] = await writer.execute_fetchall("PRAGMA journal_mode=WAL")
         if mode != "wal":
             raise LogError(f"{path} can have no write-ahead log there, but {mode}: move it to a local disk")
         await writer.execute_fetchall("PRAGMA synchronous=FULL")
-        if new:
-            await writer.executescript(CREATE)
+        await migrate(writer, path, schema)
         return writer
     except BaseException:
         await writer.close()
@@ -127,16 +113,21 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
 async def _open_known(uri: str, path: Path) -> aiosqlite.Connection:
     reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     try:
-        if await _recognise(reader, path):
+        schema = await _recognise(reader, path)
+        if not schema:
             raise ForeignLog(f"{path} is an empty database: open it once for writing to begin a log in it")
+        if schema < SCHEMA:
+            raise OlderLog(
+                f"{path} has schema {schema}, this release {SCHEMA}: open it once for writing, which keeps a backup"
+            )
         return reader
     except BaseException:
         await reader.close()
         raise
 
 
-async def _recognise(connection: aiosqlite.Connection, path: Path) -> bool:
-    """Whether the database is empty. Raises ForeignLog and NewerLog where it is not ours to use."""
+async def _recognise(connection: aiosqlite.Connection, path: Path) -> int:
+    """The schema of the database, 0 where it is empty. Raises ForeignLog and NewerLog where it is not ours to use."""
     try:
         [(application, schema, objects)] = await connection.execute_fetchall(_IDENTITY)
     except sqlite3.DatabaseError as fault:
@@ -146,10 +137,10 @@ async def _recognise(connection: aiosqlite.Connection, path: Path) -> bool:
     if application == APPLICATION_ID:
         if schema > SCHEMA:
             raise NewerLog(f"{path} has schema {schema}, this release knows {SCHEMA}: use the release that wrote it")
-        return False
+        return int(schema)
     if application or objects:
         raise ForeignLog(f"{path} belongs to another program (its application id is {application}): name another file")
-    return True
+    return 0
 
 
 def usable(path: Path, readonly: bool) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from statecore.codec import INLINE, MAX_BYTES
 from statecore.errors import BadInput, Conflict, LogError
 from statecore.events import CallCompleted, CallStarted, Cancelled, Event, Moved, Payload
 from statecore.log import Append, Batch, Log, StreamInfo, Turn
@@ -135,6 +136,27 @@ class LogConformance:
             four = [append for number in range(4) for append in one("run", version + number).appends]
             await log.append(Batch(tuple(four)))
         assert [turn.version for turn in await turns(log, "run")] == list(range(1, 1201))
+        assert await log.verify() == await log.verify("run") == []
+
+    async def test_many_streams_are_read_at_once(self, log: Log) -> None:
+        """The turns of the streams that are asked for come by stream and version, others and absent ones do not."""
+        names = [f"run-{number}" for number in range(40)]
+        for version in range(3):
+            await log.append(Batch(tuple(append for name in names for append in one(name, version).appends)))
+        wanted = [*names[::3], "none"]
+        found = [turn async for turn in log.read_many(wanted)]
+        assert found == [turn for name in wanted for turn in await turns(log, name)]
+        assert [turn async for turn in log.read_many([])] == []
+
+    async def test_large_payloads_come_back(self, log: Log) -> None:
+        """Values up to 8 MiB, several in a turn, are read, followed and verified as they were given."""
+        sizes = (1, INLINE - 2, INLINE - 1, INLINE, 1_000_000, MAX_BYTES - 2)
+        large = [
+            CallCompleted("a", Payload("Draft", b'"%b"' % (bytes([97 + n]) * size))) for n, size in enumerate(sizes)
+        ]
+        made = [*await log.append(one("run", 0, *large)), *await log.append(one("run", 6, *large[::-1]))]
+        assert await turns(log, "run") == await feed(log) == made
+        assert [turn async for turn in log.read_many(["run"])] == made
         assert await log.verify() == await log.verify("run") == []
 
     async def test_streams_are_listed_under_their_label(self, log: Log) -> None:

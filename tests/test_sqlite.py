@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+import statecore.schema
 import statecore.sqlite
 import statecore.sqlitefile
+import statecore.sqlitereading
 from statecore.errors import (
     BadInput,
     Conflict,
@@ -32,6 +34,7 @@ from statecore.errors import (
 )
 from statecore.events import CallCompleted, Cancelled, Payload
 from statecore.log import Batch, Log, sealed
+from statecore.schema import SCHEMA
 from statecore.sqlite import SqliteLog
 from statecore.sqlitefile import Commit
 from tests.conformance import EVENTS, LogConformance, feed, one, turns
@@ -49,7 +52,7 @@ class TestSqliteLogThatForgets(LogConformance):
     def forgetful(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(statecore.sqlite, "HEADS", 1)
         monkeypatch.setattr(statecore.sqlite, "GROUP", 3)
-        monkeypatch.setattr(statecore.sqlite, "PAGE", 2)
+        monkeypatch.setattr(statecore.sqlitereading, "PAGE", 2)
         monkeypatch.setattr(statecore.sqlitefile, "ROWS", 2)
 
     async def make(self, home: Path) -> Log:
@@ -415,9 +418,9 @@ async def test_what_is_no_log_is_refused_and_left_alone(tmp_path: Path) -> None:
 async def test_a_newer_log_is_refused(path: Path) -> None:
     """A schema of a later release raises NewerLog for readers and writers, before anything is written."""
     await (await SqliteLog.open(path)).close()
-    edit(path, "PRAGMA user_version = 2")
+    edit(path, "PRAGMA user_version = 99")
     for readonly in (False, True):
-        with pytest.raises(NewerLog, match="schema 2, this release knows 1"):
+        with pytest.raises(NewerLog, match=f"schema 99, this release knows {SCHEMA}"):
             await SqliteLog.open(path, readonly=readonly)
 
 
@@ -618,7 +621,7 @@ async def test_an_erased_payload_is_not_a_flaw(path: Path) -> None:
 
 def test_no_value_is_written_into_sql() -> None:
     """No f-string, % or format builds a statement: values reach SQLite as parameters only."""
-    for module in (statecore.sqlite, statecore.sqlitefile):
+    for module in (statecore.sqlite, statecore.sqlitefile, statecore.sqlitereading, statecore.schema):
         for call in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
             if (
                 isinstance(call, ast.Call)
