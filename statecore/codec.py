@@ -23,7 +23,7 @@ import attrs
 import msgspec
 
 from statecore.errors import BadInput, Unreadable
-from statecore.events import Event, Payload
+from statecore.events import ERASED, Event, Payload
 from statecore.upcast import UPCASTERS, Upcasters, upcast, version_of
 
 INLINE = 64 * 1024
@@ -129,6 +129,11 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
         return Payload(self.contract, data)
 
 
+class _Erased(list[Payload]):
+    def __getitem__(self, place: Any) -> Any:
+        return ERASED
+
+
 _stored = msgspec.json.Decoder(list[_Stored])
 _value = msgspec.json.Decoder(msgspec.Raw)
 
@@ -163,12 +168,23 @@ class Codec:
         return text, *(_join(payloads) if payloads else (None, NOTHING))
 
     def decode(
-        self, stream: str, version: int, events: bytes, payloads: bytes | None, asides: Asides = NOTHING
+        self,
+        stream: str,
+        version: int,
+        events: bytes,
+        payloads: bytes | None,
+        asides: Asides = NOTHING,
+        *,
+        erased: bool = False,
     ) -> tuple[Event, ...]:
-        """The events of the turn after which `stream` is at `version`. Raises Unreadable with the reason."""
+        """The events of the turn after which `stream` is at `version`; where its payloads were erased, `ERASED` stands
+        for each. Raises Unreadable with the reason.
+        """
         try:
             rows = self._rows(events)
-            values = [] if payloads is None else [stored.payload(asides) for stored in _stored.decode(payloads)]
+            values = _Erased() if erased else []
+            if payloads is not None:
+                values = [stored.payload(asides) for stored in _stored.decode(payloads)]
             return tuple([self._by_row[type(row)].read(row.fields, values) for row in rows])
         except IndexError:
             why = "its payloads are missing" if payloads is None else f"it names a payload beyond its {len(values)}"

@@ -23,6 +23,10 @@ class Payload:
     live: Any = attrs.field(default=None, eq=False, repr=False)
 
 
+ERASED = Payload("(erased)", b"null")
+"""What stands where a payload was that somebody erased. No class has such a name."""
+
+
 @attrs.frozen
 class RunStarted:
     """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it
@@ -188,8 +192,29 @@ class Finished:
     outcome: str
 
 
+@attrs.frozen
+class Erased:
+    """The payloads of every turn before this one left the log. What happened, and the digests, are still there."""
+
+    by: str
+    why: str
+
+
+@attrs.frozen
+class Purged:
+    """A finished run left the log, but for this. `head`: the last digest of its chain, in hex."""
+
+    run: str
+    outcome: str
+    events: int
+    head: str
+    by: str
+    why: str
+
+
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
     | SignalTaken | SignalRefused | Cancelled | Finished
+    | Erased | Purged
 )  # fmt: skip
 """The closed set of events."""

@@ -21,10 +21,12 @@ from statecore.events import (
     CallStarted,
     CallUnknown,
     Cancelled,
+    Erased,
     Event,
     Finished,
     Moved,
     Payload,
+    Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
@@ -143,6 +145,10 @@ def said(event: Event) -> str:
             return f"cancelled{_settled(event.by, event.why)}"
         case Finished():
             return f"finished: {event.outcome}"
+        case Erased():
+            return f"payloads erased{_settled(event.by, event.why)}"
+        case Purged():
+            return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
 
 
 def _settled(by: str, why: str) -> str:

@@ -24,10 +24,12 @@ from statecore.events import (
     CallStarted,
     CallUnknown,
     Cancelled,
+    Erased,
     Event,
     Finished,
     Moved,
     Payload,
+    Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
@@ -316,7 +318,7 @@ def _finished(draft: Draft, event: Finished) -> None:
     draft.calls = {}
 
 
-def _noted(draft: Draft, event: CallLate | SignalRefused) -> None:
+def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged) -> None:
     """Recorded, and nothing fires."""
 
 
@@ -341,4 +343,6 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
+    Erased: _noted,
+    Purged: _noted,
 }

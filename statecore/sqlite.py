@@ -18,16 +18,32 @@ Not promised: disks whose fsync or locks lie (NFS), a second writer that goes ro
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import aiosqlite
 
+from statecore.chain import (
+    Batch,
+    Draft,
+    Head,
+    Row,
+    SaltSource,
+    Turn,
+    check,
+    drafts_of,
+    fresh_salt,
+    place,
+    stored,
+)
 from statecore.errors import Conflict, LogError, LogFailed
-from statecore.log import Batch, Draft, Head, SaltSource, Turn, check, drafts_of, fresh_salt, place
+from statecore.log import restored
 from statecore.sqlitefile import Commit, Lock, open_reader, open_writer, usable
 from statecore.sqlitereading import SCOPES, Reading, names_of
 
@@ -40,6 +56,7 @@ HEADS = 16_384
 _running: set[asyncio.Task[None]] = set()
 """The loop keeps tasks weakly: without this, a log that is dropped unclosed is collected before its thread can end."""
 
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 _COUNTERS = "SELECT (SELECT coalesce(max(position), 0) FROM turns), (SELECT coalesce(max(id), 0) FROM streams)"
 _HEADS = """
 SELECT s.name, coalesce(t.version, 0), coalesce(t.head, zeroblob(32)), s.label, s.id
@@ -56,6 +73,13 @@ class Job(NamedTuple):
     done: asyncio.Future[tuple[Turn, ...]]
 
 
+class Chore(NamedTuple):
+    """Work on the writing connection that is done between two commits."""
+
+    work: Callable[[], Awaitable[None]]
+    done: asyncio.Future[tuple[Turn, ...]]
+
+
 class SqliteLog(Reading):
     """A Log in the file `path`. `await SqliteLog.open(path)` is the only way to one."""
 
@@ -64,7 +88,7 @@ class SqliteLog(Reading):
         self._lock = lock
         self._salts = salts
         self._failed = ""
-        self._queue: list[Job] = []
+        self._queue: list[Job | Chore] = []
         self._wake = asyncio.Event()
         self._heads: OrderedDict[str, Head] = OrderedDict()
         self._scopes: OrderedDict[str, int] = OrderedDict()
@@ -93,16 +117,27 @@ class SqliteLog(Reading):
         return log
 
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
-        self._usable()
-        if self._lock is None:
-            raise LogError(f"{self.path} was opened for reading only: open it without readonly")
-        if self._failed:
-            raise LogFailed(self._failed)
-        drafts = drafts_of(batch, self._salts)
+        self._writable()
+        return await self._queued(partial(Job, batch, drafts_of(batch, self._salts)))
+
+    async def restore(self, rows: Iterable[Row], labels: Mapping[str, str]) -> None:
+        self._writable()
+        await self._queued(partial(Job, *restored(rows, labels)))
+
+    async def vacuum(self) -> None:
+        self._writable()
+        [(size,)] = await self._query(_SIZE)
+        if (free := shutil.disk_usage(self.home).free) < 2 * size:
+            raise LogError(f"{self.path} of {size:,} bytes needs twice that to be rewritten, and {free:,} are free")
+        await self._queued(partial(Chore, self._rewrite))
+
+    def _queued(
+        self, waiting: Callable[[asyncio.Future[tuple[Turn, ...]]], "Job | Chore"]
+    ) -> "asyncio.Future[tuple[Turn, ...]]":
         done: asyncio.Future[tuple[Turn, ...]] = asyncio.get_running_loop().create_future()
-        self._queue.append(Job(batch, drafts, done))
+        self._queue.append(waiting(done))
         self._wake.set()
-        return await done
+        return done
 
     async def reopen(self) -> None:
         """Make a log that raised LogFailed usable again, with what is on the disk. Its lock is kept meanwhile.
@@ -132,12 +167,21 @@ class SqliteLog(Reading):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _writable(self) -> None:
+        self._usable()
+        if self._lock is None:
+            raise LogError(f"{self.path} was opened for reading only: open it without readonly")
+        if self._failed:
+            raise LogFailed(self._failed)
+
     async def _run(self) -> None:
         try:
             while self._queue or not self._closing:
-                jobs, self._queue = self._queue[:GROUP], self._queue[GROUP:]
+                jobs = self._next()
                 if jobs:
                     await self._write(jobs)
+                elif self._queue:
+                    await self._do(self._queue.pop(0))
                 else:
                     self._wake.clear()
                     await self._wake.wait()
@@ -145,6 +189,41 @@ class SqliteLog(Reading):
             self._closing = True
             await self._disconnect()
             self._release()
+
+    def _next(self) -> list[Job]:
+        """The jobs of the next commit. One that purges is committed alone: nothing of its streams is beside it."""
+        jobs: list[Job] = []
+        for job in self._queue[:GROUP]:
+            if isinstance(job, Chore) or (job.batch.purge and jobs):
+                break
+            jobs.append(job)
+            if job.batch.purge:
+                break
+        del self._queue[: len(jobs)]
+        return jobs
+
+    async def _do(self, chore: Job | Chore) -> None:
+        assert isinstance(chore, Chore)
+        try:
+            await chore.work()
+        except LogError as fault:
+            if not chore.done.done():
+                chore.done.set_exception(fault)
+        except BaseException as fault:
+            self._fail([chore], fault)
+            if not isinstance(fault, Exception):
+                raise
+        else:
+            if not chore.done.done():
+                chore.done.set_result(())
+
+    async def _rewrite(self) -> None:
+        """The whole file, since pages keep remnants of what was moved within them before it was deleted; then the
+        write-ahead log, which has the old pages."""
+        await self._connection.execute_fetchall("VACUUM")
+        [(busy, _, _)] = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise LogError(f"{self.path}-wal is being read, and may hold what was taken out: end the reader, try again")
 
     async def _write(self, jobs: list[Job]) -> None:
         try:
@@ -168,12 +247,12 @@ class SqliteLog(Reading):
         _trim(self._heads)
         _trim(self._scopes)
 
-    def _fail(self, jobs: list[Job], fault: BaseException) -> None:
+    def _fail(self, jobs: Sequence[Job | Chore], fault: BaseException) -> None:
         self._failed = (
             f"{self.path} failed in a write ({type(fault).__name__}: {fault}); whether the last append was committed "
             "is unknown: mend the cause, reopen the log and read"
         )
-        jobs, self._queue = jobs + self._queue, []
+        jobs, self._queue = [*jobs, *self._queue], []
         for job in jobs:
             if not job.done.done():
                 job.done.set_exception(LogFailed(self._failed))
@@ -181,6 +260,7 @@ class SqliteLog(Reading):
     async def _learn(self, jobs: list[Job]) -> None:
         """Bring the heads and scopes that the jobs name to hand: one query for all that are not."""
         named = {append.stream for job in jobs for append in job.batch.appends}
+        named.update(stream for job in jobs for stream in job.batch.purge)
         if streams := named - self._heads.keys():
             for name, *head in await self._connection.execute_fetchall(_HEADS, [names_of(streams)]):
                 self._heads[name] = Head(*head)
@@ -202,10 +282,11 @@ class SqliteLog(Reading):
             for scope in job.batch.scopes:
                 self._scopes[scope] = self._scopes.get(scope, 0) + 1
                 self._pending.scopes.append((scope, self._scopes[scope]))
+            self._pending.purged += [self._heads.pop(stream).key for stream in job.batch.purge]
         return outcomes
 
     def _place(self, draft: Draft) -> Turn:
-        append, events, payloads, salt, digest, asides = draft
+        append = draft.append
         head = self._heads.setdefault(append.stream, Head())
         self._heads.move_to_end(append.stream)
         if not head.key or append.label not in ("", head.label):
@@ -215,10 +296,11 @@ class SqliteLog(Reading):
             self._pending.streams.append((head.key, append.stream, append.label))
         self._position += 1
         turn = place(draft, head, self._position)
-        kept = digest or None if payloads is None else None
-        row = (turn.position, head.key, turn.version, turn.at, turn.cause, events, payloads, salt, kept, turn.head)
-        self._pending.turns.append(row)
-        self._pending.asides += [(turn.position, *aside) for aside in asides.items()]
+        position, _, *row, asides = stored(draft, turn)
+        self._pending.turns.append((position, head.key, *row))
+        self._pending.asides += [(position, *aside) for aside in asides.items()]
+        if append.erase:
+            self._pending.erased.append((head.key, position))
         return turn
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import aiosqlite
 import attrs
 
+from statecore.chain import sealed
 from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog, OlderLog
 from statecore.schema import SCHEMA, migrate
 
@@ -24,6 +25,16 @@ _STREAM = "INSERT INTO streams VALUES ", "(?,?,?)", " ON CONFLICT (id) DO UPDATE
 _TURN = "INSERT INTO turns VALUES ", "(?,?,?,?,?,CAST(? AS TEXT),CAST(? AS TEXT),?,?,?)", ""
 _ASIDE = "INSERT INTO asides VALUES ", "(?,?,CAST(? AS TEXT))", ""
 _SCOPE = "INSERT INTO scopes VALUES ", "(?,?)", " ON CONFLICT (name) DO UPDATE SET version = excluded.version"
+_ERASE = """
+UPDATE turns SET digest = sealed(salt, CAST(payloads AS BLOB)), payloads = NULL, salt = NULL
+WHERE stream = ? AND position < ? AND payloads IS NOT NULL
+"""
+_ERASE_ASIDES = "DELETE FROM asides WHERE turn IN (SELECT position FROM turns WHERE stream = ? AND position < ?)"
+_PURGE = (
+    "DELETE FROM asides WHERE turn IN (SELECT position FROM turns WHERE stream = ?)",
+    "DELETE FROM turns WHERE stream = ?",
+    "DELETE FROM streams WHERE id = ?",
+)
 _IDENTITY = """
 SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
 (SELECT count(*) FROM sqlite_schema)
@@ -33,13 +44,16 @@ SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version 
 @attrs.define
 class Commit:
     """The rows that the next commit writes. `streams`: id, name and label, where either is new. `asides`: position
-    of the turn, digest and bytes. `scopes`: name and version.
+    of the turn, digest and bytes. `scopes`: name and version. `erased`: id of a stream, and the position before which
+    its payloads go. `purged`: ids of streams that go.
     """
 
     streams: list[tuple[int, str, str]] = attrs.field(factory=list)
     turns: list[tuple[Any, ...]] = attrs.field(factory=list)
     asides: list[tuple[int, bytes, bytes]] = attrs.field(factory=list)
     scopes: list[tuple[str, int]] = attrs.field(factory=list)
+    erased: list[tuple[int, int]] = attrs.field(factory=list)
+    purged: list[int] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.turns)
@@ -49,9 +63,14 @@ class Commit:
         for (insert, marks, otherwise), rows in tables:
             for some in _slices(rows):
                 yield insert + ",".join([marks] * len(some)) + otherwise, list(chain.from_iterable(some))
+        for stream, before in self.erased:
+            yield _ERASE_ASIDES, [stream, before]
+            yield _ERASE, [stream, before]
+        for stream in self.purged:
+            yield from ((statement, [stream]) for statement in _PURGE)
 
     def clear(self) -> None:
-        self.streams, self.turns, self.asides, self.scopes = [], [], [], []
+        self.streams, self.turns, self.asides, self.scopes, self.erased, self.purged = [], [], [], [], [], []
 
 
 def _slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -88,6 +107,8 @@ async def open_writer(path: Path, pending: Commit) -> aiosqlite.Connection:
         if mode != "wal":
             raise LogError(f"{path} can have no write-ahead log there, but {mode}: move it to a local disk")
         await writer.execute_fetchall("PRAGMA synchronous=FULL")
+        await writer.execute_fetchall("PRAGMA secure_delete=ON")
+        await writer.create_function("sealed", 2, sealed, deterministic=True)
         await migrate(writer, path, schema)
         return writer
     except BaseException:

@@ -14,8 +14,9 @@ from typing import Any
 
 import aiosqlite
 
+from statecore.chain import Audit, Flaw, Row, StreamInfo, Turn
 from statecore.errors import ForkedLog, LogError
-from statecore.log import Flaw, Row, StreamInfo, Turn, absent, audit, position_of
+from statecore.log import absent, position_of
 
 PAGE = 500
 
@@ -107,19 +108,22 @@ class Reading:
     async def verify(self, stream: str | None = None) -> list[Flaw]:
         self._usable()
         flaws: list[Flaw] = []
-        before: Row | None = None
+        audit, seen = Audit(), False
         try:
             if stream is None:
                 flaws += [
                     Flaw("", None, f"SQLite: {said}") for (said,) in await self._query(_INTEGRITY) if said != "ok"
                 ]
                 flaws += [Flaw(name, None, "has no rows any more") for (name,) in await self._query(_EMPTY)]
-            async for row in self._rows(stream, LOWEST):
-                flaws += audit([row], before)
-                before = row
+            async for row in self.rows(stream):
+                flaws += audit.see(row)
+                seen = True
         except LogError as fault:
             return [*flaws, Flaw(stream or "", None, str(fault))]
-        return flaws if before or stream is None else [absent(stream)]
+        return [*flaws, *audit.end()] if seen or stream is None else [absent(stream)]
+
+    def rows(self, stream: str | None = None) -> AsyncIterator[Row]:
+        return self._rows(stream, LOWEST)
 
     async def _rows(self, stream: str | None, after: int) -> AsyncIterator[Row]:
         """Rows by stream and version: of one stream above a version, or of all."""

@@ -8,8 +8,8 @@ import pytest
 
 from statecore.codec import INLINE, MAX_BYTES
 from statecore.errors import BadInput, Conflict, LogError
-from statecore.events import CallCompleted, CallStarted, Cancelled, Event, Moved, Payload
-from statecore.log import Append, Batch, Log, StreamInfo, Turn
+from statecore.events import ERASED, CallCompleted, CallStarted, Cancelled, Erased, Event, Moved, Payload, Purged
+from statecore.log import Append, Batch, Log, MemoryLog, Row, StreamInfo, Turn
 
 DRAFT = Payload("Draft@1", '{"text":"Gr\u00fc\u00dfe \U0001f642","cost":1.50,"n":-0.0}'.encode())
 EVENTS: tuple[Event, ...] = (
@@ -21,6 +21,19 @@ EVENTS: tuple[Event, ...] = (
 
 def one(stream: str, expected: int, *events: Event, at: float = 1.5, cause: str = "", label: str = "") -> Batch:
     return Batch((Append(stream, expected, events or (Cancelled("me"),), at, cause, label),))
+
+
+def erasing(stream: str, expected: int) -> Batch:
+    return Batch((Append(stream, expected, (Erased("me", "asked to"),), 9.0, erase=True),))
+
+
+def purging(**streams: int) -> Batch:
+    stubs = tuple(Purged(stream, "completed", events, "", "me", "old") for stream, events in streams.items())
+    return Batch((Append("system/purged", 0, stubs, 9.0),), purge=streams)
+
+
+async def stored(log: Log, stream: str | None = None) -> list[Row]:
+    return [row async for row in log.rows(stream)]
 
 
 async def turns(log: Log, stream: str, after: int = 0) -> list[Turn]:
@@ -158,6 +171,100 @@ class LogConformance:
         assert await turns(log, "run") == await feed(log) == made
         assert [turn async for turn in log.read_many(["run"])] == made
         assert await log.verify() == await log.verify("run") == []
+
+    async def test_erased_payloads_are_gone_and_the_rest_is_as_it_was(self, log: Log) -> None:
+        """After an erasure each payload before it reads as erased; events, heads and other streams are as they were."""
+        large = CallCompleted("a", Payload("Draft", b'"%b"' % (b"x" * INLINE)))
+        before = [*await log.append(one("run", 0, *EVENTS)), *await log.append(one("run", 3, large))]
+        await log.append(one("other", 0, *EVENTS))
+        with pytest.raises(Conflict):
+            await log.append(erasing("run", 3))
+        await log.append(erasing("run", 4))
+        after = await turns(log, "run")
+        assert [turn.head for turn in after[:-1]] == [turn.head for turn in before]
+        assert after[0].events[0] == CallCompleted("drafting#1", ERASED) and after[0].events[1] == EVENTS[1]
+        assert after[1].events == (CallCompleted("a", ERASED),)
+        assert (await turns(log, "other"))[0].events == EVENTS
+        await log.append(one("run", 5, *EVENTS))
+        assert (await turns(log, "run"))[-1].events == EVENTS
+        assert [row.payloads for row in await stored(log, "run")][:3] == [None] * 3
+        assert await log.verify() == await log.verify("run") == []
+
+    async def test_a_purge_takes_whole_streams_and_leaves_what_says_so(self, log: Log) -> None:
+        """Streams leave the log in the commit that records it, or all stay; the feed and the others go on."""
+        for name in ("a", "b", "c"):
+            await log.append(one(name, 0, *EVENTS, label="completed"))
+        cursor = await log.end()
+        for stale in (purging(a=3, b=2), purging(a=3, none=1)):
+            with pytest.raises(Conflict):
+                await log.append(stale)
+        assert len(await log.streams()) == 3
+        [stub] = await log.append(purging(a=3, c=3))
+        assert [info.name for info in await log.streams()] == ["b", "system/purged"]
+        assert await log.follow(cursor) == ([stub], await log.end())
+        assert [turn.stream for turn in await feed(log)] == ["b", "system/purged"]
+        assert await turns(log, "a") == await stored(log, "c") == []
+        await log.append(one("a", 0, *EVENTS))
+        await log.append(one("b", 3))
+        assert len(await turns(log, "a")) == 1
+        assert await log.verify() == []
+
+    async def test_appends_that_wait_beside_a_purge_are_kept(self, log: Log) -> None:
+        """A stream that is written, purged and begun anew within one moment is what came last."""
+        await log.append(one("a", 0))
+        work = [
+            log.append(one("a", 1)),
+            log.append(purging(a=2)),
+            log.append(one("a", 0, *EVENTS)),
+            log.append(one("b", 0)),
+        ]
+        await asyncio.gather(*work)
+        assert [turn.events for turn in await turns(log, "a")] == [EVENTS]
+        assert {info.name for info in await log.streams()} == {"a", "b", "system/purged"}
+        assert await log.verify() == []
+
+    async def test_rows_of_another_log_can_be_put_back(self, log: Log) -> None:
+        """What one log had is in another as it was: bytes, heads, labels and times, also where payloads were erased."""
+        other = MemoryLog()
+        await other.append(one("run", 0, *EVENTS, label="running"))
+        await other.append(one("run", 3, CallCompleted("a", Payload("x", b'"%b"' % (b"y" * INLINE))), at=4))
+        await other.append(one("gone", 0, *EVENTS))
+        await other.append(erasing("gone", 3))
+        rows = await stored(other)
+        await log.append(one("mine", 0))
+        await log.restore(rows, {"run": "running"})
+        assert [row._replace(position=0) for row in await stored(log)][1:] == [row._replace(position=0) for row in rows]
+        assert await log.verify() == []
+        assert [info.label for info in await log.streams()] == ["", "running", ""]
+        await log.append(one("run", 4))
+        await other.append(one("new", 0))
+        with pytest.raises(Conflict, match="run"):
+            await log.restore([*await stored(other, "new"), *rows], {})
+        assert len(await turns(log, "run")) == 3 and await turns(log, "new") == []
+
+    async def test_rows_that_were_changed_are_not_put_back(self, log: Log) -> None:
+        """Rows that are missing, changed, or from a release that is not known are refused, with nothing written."""
+        other = MemoryLog()
+        for version in (0, 3, 6):
+            await other.append(one("run", version, *EVENTS))
+        rows = await stored(other)
+        changed = rows[1]._replace(cause="x")
+        unknown = rows[1]._replace(events=b'[["Exploded",1,{}]]')
+        bare = rows[1].without_payloads()
+        for bad in ([rows[0], rows[2]], rows[1:], [rows[0], changed], [rows[0], unknown], [*rows[:1], bare]):
+            with pytest.raises(BadInput, match="not as it was written"):
+                await log.restore(bad, {})
+        assert await log.streams() == []
+
+    async def test_a_vacuum_changes_nothing_that_is_read(self, log: Log) -> None:
+        """After the room was given back everything else is there, and the log goes on."""
+        await log.append(one("run", 0, *EVENTS))
+        await log.append(one("old", 0, *EVENTS))
+        await log.append(purging(old=3))
+        before = await stored(log)
+        await asyncio.gather(log.vacuum(), log.append(one("other", 0)), log.vacuum())
+        assert [row for row in await stored(log) if row.stream != "other"] == before
+        assert await log.verify() == []
 
     async def test_streams_are_listed_under_their_label(self, log: Log) -> None:
         """The newest label that is not empty holds; streams come in the order in which they began."""

@@ -37,7 +37,7 @@ from statecore.log import Batch, Log, sealed
 from statecore.schema import SCHEMA
 from statecore.sqlite import SqliteLog
 from statecore.sqlitefile import Commit
-from tests.conformance import EVENTS, LogConformance, feed, one, turns
+from tests.conformance import EVENTS, LogConformance, erasing, feed, one, purging, turns
 
 
 class TestSqliteLog(LogConformance):
@@ -598,10 +598,8 @@ async def test_a_damaged_file_is_a_flaw_and_a_log_error(path: Path) -> None:
             await turns(log, "run")
 
 
-async def test_an_erased_payload_is_not_a_flaw(path: Path) -> None:
-    """Payloads that were replaced by their digest leave the chain whole: verify says nothing, reading says what is
-    missing.
-    """
+async def test_payloads_that_nobody_says_to_have_erased_are_a_flaw(path: Path) -> None:
+    """Who takes payloads out and leaves their digest in place of them is found: nothing in the stream says so."""
     async with await SqliteLog.open(path) as log:
         await log.append(one("run", 0, *EVENTS))
         await log.append(one("run", 3))
@@ -613,10 +611,63 @@ async def test_an_erased_payload_is_not_a_flaw(path: Path) -> None:
         database.execute("UPDATE turns SET payloads = NULL, salt = NULL, digest = ? WHERE version = 3", (digest,))
         database.commit()
     async with await SqliteLog.open(path) as log:
+        assert [(flaw.version, "nothing says who erased them" in flaw.what) for flaw in await log.verify()] == [
+            (3, True)
+        ]
+        await log.append(erasing("run", 4))
         assert await log.verify() == []
-        with pytest.raises(Unreadable, match="payloads are missing"):
-            await turns(log, "run")
-        await log.append(one("run", 4))
+
+
+def bytes_beside(path: Path) -> bytes:
+    """All that is in the file, and in what SQLite keeps beside it."""
+    return b"".join(file.read_bytes() for file in path.parent.iterdir() if file.name.startswith(path.name))
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_after_a_vacuum_no_byte_of_what_was_taken_out_is_left(path: Path, large: bool) -> None:
+    """What was erased or purged is found nowhere: not in the file, not in its write-ahead log; the rest is there."""
+
+    def payload(mark: str) -> CallCompleted:
+        return CallCompleted("a", Payload("x", b'"%b"' % (mark.encode() * (10_000 if large else 40))))
+
+    async with await SqliteLog.open(path) as log:
+        for version in range(60):
+            for name in ("erased", "purged", "kept"):
+                await log.append(one(name, version, payload(f"SECRET-{name}-{version}.")))
+        assert all(f"SECRET-{name}".encode() in bytes_beside(path) for name in ("erased", "purged", "kept"))
+        await log.append(erasing("erased", 60))
+        await log.append(purging(purged=60))
+        await log.vacuum()
+        left = bytes_beside(path)
+        assert [f"SECRET-{name}".encode() in left for name in ("erased", "purged", "kept")] == [False, False, True]
+        assert await log.verify() == []
+        await log.append(one("kept", 60))
+
+
+async def test_a_vacuum_without_room_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk has no room for a second copy, LogError says so before anything is tried, and the log goes on."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
+        with pytest.raises(LogError, match="needs twice that"):
+            await log.vacuum()
+        await log.append(one("run", 1))
+
+
+async def test_a_reader_that_keeps_old_pages_in_use_is_reported(path: Path) -> None:
+    """A vacuum that a reading transaction keeps from emptying the write-ahead log raises LogError; the log goes on."""
+    async with await SqliteLog.open(path) as log:
+        await log.append(one("run", 0, *EVENTS))
+        await log._connection.execute_fetchall("PRAGMA busy_timeout = 50")
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM turns").fetchone()
+            with pytest.raises(LogError, match="is being read"):
+                await log.vacuum()
+            await log.append(one("run", 3))
+            reader.execute("COMMIT")
+        await log.vacuum()
+        assert await log.verify() == []
 
 
 def test_no_value_is_written_into_sql() -> None:
