@@ -42,20 +42,20 @@ def _database(text: str) -> Path:
     return Path(text)
 
 
-_db = click.option(
+_db: Callable[[F], F] = click.option(
     "--db",
     envvar="STATECORE_DB",
     default=DATABASE,
     show_default=True,
     help="The database; STATECORE_DB says it as well.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _refs = click.option(
     "--workflow", "refs", multiple=True, metavar="REF", help="Also load this workflow (module:Workflow)."
 )
-_run_id = click.argument("name", metavar="RUN")
-_run_if_any = click.argument("name", metavar="[RUN]", required=False)
-_by = click.option("--by", required=True, help="Who says so.")
+_run_id: Callable[[F], F] = click.argument("name", metavar="RUN")
+_run_if_any: Callable[[F], F] = click.argument("name", metavar="[RUN]", required=False)
+_by: Callable[[F], F] = click.option("--by", required=True, help="Who says so.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -268,11 +268,15 @@ def demo(repository: str | None, revision: str | None, db: str | None) -> None:
 
 
 @cli.command()
+@click.option("--vacuum", is_flag=True, help="First rewrite the database without the room of what is gone.")
 @_db
 @_json
-def doctor(db: str, as_json: bool) -> None:
+def doctor(vacuum: bool, db: str, as_json: bool) -> None:
     """Look at this installation and at the database."""
     from statecore.doctor import examine
+
+    if vacuum:
+        clilog.vacuum(db)
 
     findings = _run(examine(_database(db)))
     if as_json:
@@ -281,6 +285,11 @@ def doctor(db: str, as_json: bool) -> None:
         _print(*(f"{'ok   ' if good else 'LOOK '} {what:<22} {found}" for what, good, found in findings))
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
+
+from statecore import clilog  # noqa: E402 - it is made of what stands above
+
+for command in clilog.COMMANDS:
+    cli.add_command(command)
 
 # -- how commands are carried out
 

@@ -6,12 +6,14 @@ Only what a person named is ever imported: a REF on the command line, or the con
 import importlib
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from statecore.errors import BadInput, DefinitionError, UnknownWorkflow
 from statecore.failures import told
+from statecore.retention import age
 from statecore.workflow import Workflow
 
 GROUP = "statecore.workflows"
@@ -88,7 +90,34 @@ def configured() -> tuple[list[type[Workflow[Any]]], list[str]]:
     return found, wrong
 
 
+def keep() -> float | None:
+    """Seconds that finished runs are kept, as `[log] keep = "30d"` of the working directory says; None: for ever."""
+    for file, table in _tables():
+        log = table.get("log", {})
+        if not isinstance(log, dict):
+            raise BadInput(f"{file}: expected [log] to be a table, found {log!r}")
+        if "keep" in log:
+            try:
+                return age(log["keep"])
+            except BadInput as error:
+                raise BadInput(f"{file}: keep of [log]: {error}") from None
+    return None
+
+
 def _listed() -> list[str]:
+    for file, table in _tables():
+        listed = table.get("workflows", [])
+        if not (isinstance(listed, list) and all(isinstance(ref, str) for ref in listed)):
+            raise BadInput(
+                f'{file}: expected `workflows` to be a list like ["support:SupportTicket"], found {listed!r}'
+            )
+        if listed:
+            return listed
+    return []
+
+
+def _tables() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """What `statecore.toml` and `[tool.statecore]` of the working directory say, the first first."""
     for file, keys in ((Path("statecore.toml"), ()), (Path("pyproject.toml"), ("tool", "statecore"))):
         if file.is_file():
             try:
@@ -97,11 +126,5 @@ def _listed() -> list[str]:
                 raise BadInput(f"{file} cannot be read: {error}: mend it") from None
             for key in keys:
                 table = table.get(key, {}) if isinstance(table, dict) else {}
-            listed = table.get("workflows", []) if isinstance(table, dict) else []
-            if not (isinstance(listed, list) and all(isinstance(ref, str) for ref in listed)):
-                raise BadInput(
-                    f'{file}: expected `workflows` to be a list like ["support:SupportTicket"], found {listed!r}'
-                )
-            if listed:
-                return listed
-    return []
+            if isinstance(table, dict):
+                yield file, table

@@ -15,6 +15,7 @@ from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
 from statecore.registry import Registry
 from statecore.replay import Verdict, examine, rebuilt, turns_of, until
+from statecore.retention import not_system, purged
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
@@ -58,7 +59,7 @@ async def listing(
     the newest so many; one query for each that is given, since its first turn alone says what it is.
     """
     async with reading(database) as log:
-        infos = await log.streams(labels=labels)
+        infos = not_system(await log.streams(labels=labels))
         shown = infos if limit is None else infos[max(0, len(infos) - limit) :]
         return [await _line(log, info) for info in shown], len(infos)
 
@@ -89,14 +90,14 @@ async def _begun(log: Log, name: str) -> RunStarted | None:
 async def named(database: Path, prefix: str) -> str:
     """The run whose id begins so. Raises UnknownRun where there is none, or more than one."""
     async with reading(database) as log:
-        return await _named(log, prefix)
+        return await run_named(log, prefix)
 
 
-async def _named(log: Log, prefix: str) -> str:
+async def run_named(log: Log, prefix: str) -> str:
     if not prefix:
         raise BadInput("expected the id of a run, or how it begins, found nothing: `statecore runs` lists them")
-    names = [info.name for info in await log.streams() if info.name.startswith(prefix)]
-    if prefix in names:
+    names = [info.name for info in not_system(await log.streams()) if info.name.startswith(prefix)]
+    if prefix in names or (not names and prefix in await purged(log)):
         return prefix
     if len(names) != 1:
         found = f"{len(names)} runs begin so: {', '.join(names[-5:])}" if names else "there is none"
@@ -121,7 +122,7 @@ async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
     many.
     """
     async with reading(database) as log:
-        name = await _named(log, prefix)
+        name = await run_named(log, prefix)
         turns = await turns_of(log, name)
         run = rebuilt(turns, at)
         whole = any(turn.version == run.seq for turn in turns)
@@ -131,5 +132,5 @@ async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
 async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> Verdict:
     """What is wrong with a log, or with one run of it, and how much of it was looked at."""
     async with reading(database) as log:
-        name = await _named(log, prefix) if prefix is not None else None
+        name = await run_named(log, prefix) if prefix is not None else None
         return await examine(log, Registry(known), name)

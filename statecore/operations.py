@@ -1,14 +1,16 @@
 """What can be asked of the process that holds a log: one table of requests, carried out here or handed over the socket."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import msgspec
 
+from statecore import upkeep
 from statecore.contract import Contract
 from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, NotPossible
+from statecore.errors import BadInput, Conflict, NotPossible, UnknownRun
 from statecore.failures import NotDone
 from statecore.finding import workflow
 from statecore.strictjson import parse
@@ -24,9 +26,12 @@ class Operator:
 
     async def perform(self, request: Request) -> list[str]:
         """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
-        do = _DO.get(str(request.get("do")))
+        what = str(request.get("do"))
+        if what in upkeep.DO:
+            return await upkeep.perform(self.engine.log, self.engine.clock, request)
+        do = _DO.get(what)
         if do is None:
-            raise BadInput(f"expected a request to {', '.join(_DO)}, found {request.get('do')!r}")
+            raise BadInput(f"expected a request to {', '.join((*_DO, *upkeep.DO))}, found {request.get('do')!r}")
         for ref in request.get("refs", []):
             self.engine.registry.add(workflow(ref))
         return await do(self.engine, request)
@@ -34,7 +39,8 @@ class Operator:
     async def rest(self, runs: list[str]) -> dict[str, str]:
         """Wait until these runs are at rest; why each of them is parked here, "" where it is not."""
         for run in runs:
-            await self.engine.wait(run)
+            with suppress(UnknownRun):  # it was purged
+                await self.engine.wait(run)
         return {run: self.engine.parked(run) for run in runs}
 
 

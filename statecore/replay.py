@@ -22,8 +22,10 @@ from statecore.events import (
     CallStarted,
     CallUnknown,
     Cancelled,
+    Erased,
     Event,
     Payload,
+    Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
@@ -32,8 +34,9 @@ from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
 from statecore.guard import Verdict as Said
 from statecore.log import Flaw, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
-from statecore.present import said
+from statecore.present import moment, said, short
 from statecore.registry import Registry
+from statecore.retention import not_system, purged
 from statecore.run import Run, fold, replay
 from statecore.workflow import Machine
 
@@ -42,8 +45,16 @@ async def turns_of(log: Log, run: str) -> list[Turn]:
     """All turns of a run. Raises UnknownRun, Unreadable."""
     turns = [turn async for turn in log.read(run)]
     if not turns:
+        if found := (await purged(log)).get(run):
+            raise UnknownRun(f"{run} is not in this log any more: {gone(*found)}")
         raise UnknownRun(f"no run {run} in this log: `statecore runs` lists those that are there")
     return turns
+
+
+def gone(turn: Turn, stub: Purged) -> str:
+    """What is known of a run that was purged."""
+    ended = f"{stub.outcome}, {stub.events} events, last digest {stub.head[:12]}"
+    return f"was purged on {moment(turn.at)} by {short(stub.by)}: {short(stub.why)} ({ended})"
 
 
 async def rebuild(log: Log, run: str, at: int | None = None) -> Run:
@@ -94,11 +105,16 @@ async def verify(log: Log, registry: Registry, run: str | None = None) -> list[F
 async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdict:
     """`verify`, and how far it went."""
     flaws = await log.verify(run)
-    names = [run] if run else [info.name for info in await log.streams()]
+    names = [run] if run else [info.name for info in not_system(await log.streams())]
+    if run and (found := (await purged(log)).get(run)):
+        return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: f"{run} {gone(*found)}"})
     skipped = {}
     for name in names:
         try:
             turns = await turns_of(log, name)
+            if any(isinstance(event, Erased) for turn in turns for event in turn.events):
+                skipped[name] = f"{name} has no payloads any more: they were erased"
+                continue
             machine = registry.of(rebuilt(turns, 1))
         except UnknownWorkflow as error:
             skipped[name] = str(error)

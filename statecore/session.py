@@ -10,11 +10,13 @@ import attrs
 
 from statecore.engine import Engine
 from statecore.errors import LogError, LogHeld, Unreadable
+from statecore.finding import keep
 from statecore.log import Log
 from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
 from statecore.present import Narrator, header
 from statecore.replay import rebuild
+from statecore.retention import keeping
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
@@ -76,7 +78,11 @@ async def carry_out(
 
 
 async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
-    async with Engine(log, known) as engine, _telling(log, await log.end(), progress.say):
+    async with (
+        Engine(log, known) as engine,
+        keeping(log, keep(), engine.clock),
+        _telling(log, await log.end(), progress.say),
+    ):
         operator = Operator(engine)
         async with serving(beside(log.path), operator) as door:
             progress.runs = await operator.perform(request)

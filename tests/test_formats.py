@@ -3,9 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from statecore.events import Event
+from statecore.schema import SCHEMA
 from statecore.sqlite import SqliteLog
 from tests.formats.make import rebuilt
 
@@ -19,3 +22,11 @@ async def test_a_log_of_a_released_format_rebuilds_to_the_same_runs(home: Path, 
         assert await log.verify() == []
         assert await rebuilt(log) == json.loads((home / "runs.json").read_text())
         assert await log.verify() == []
+
+
+async def test_the_newest_format_has_a_log_with_every_event() -> None:
+    """The fixture of this release's schema is there, and no event of today is missing from it."""
+    home = FORMATS[-1]
+    assert home.name == f"v{SCHEMA}"
+    stored = (home / "log.db").read_bytes()  # noqa: ASYNC240
+    assert [event.__name__ for event in get_args(Event) if f'["{event.__name__}",1,'.encode() not in stored] == []

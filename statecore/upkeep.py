@@ -1,0 +1,89 @@
+"""What an operator asks of the log itself: import, erase, purge, vacuum.
+
+One table of requests, carried out here where the log is free, and else by the process that holds it. None of them
+needs a workflow, and no run is taken up for them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from statecore import retention, transfer
+from statecore.clock import Clock, SystemClock
+from statecore.errors import BadInput, LogHeld
+from statecore.log import Log
+from statecore.mailbox import NobodyThere, beside, connected
+from statecore.sqlite import SqliteLog
+
+Request = dict[str, Any]
+
+GLANCE, TRIES = 0.05, 100
+"""Seconds between two tries of a log that is held and whose holder does not answer yet, and how many there are."""
+
+
+async def carry_out(database: Path, request: Request) -> list[str]:
+    """Perform a request and give the runs that it was about.
+
+    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
+    """
+    for _ in range(TRIES):
+        try:
+            log = await SqliteLog.open(database)
+        except LogHeld as held:
+            refused = held
+            with suppress(NobodyThere):
+                async with connected(beside(database)) as holder:
+                    return await holder.ask(request)
+        else:
+            async with log:
+                return await perform(log, SystemClock(), request)
+        await asyncio.sleep(GLANCE)
+    raise LogHeld(f"{refused}; it takes no requests from here, so wait until it ends") from None
+
+
+async def perform(log: Log, clock: Clock, request: Request) -> list[str]:
+    """Raises what the request is refused with."""
+    return await DO[request["do"]](log, clock, request)
+
+
+async def _import(log: Log, clock: Clock, request: Request) -> list[str]:
+    try:
+        with open(_text(request, "file"), "rb") as lines:  # noqa: ASYNC230 - a local file, and one commit of all of it
+            return await transfer.restore(log, lines)
+    except OSError as error:
+        raise BadInput(f"{request['file']}: {error.strerror}: name a file that can be read") from None
+
+
+async def _erase(log: Log, clock: Clock, request: Request) -> list[str]:
+    run = _text(request, "run")
+    await retention.erase(log, run, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    return [run]
+
+
+async def _purge(log: Log, clock: Clock, request: Request) -> list[str]:
+    older = request.get("older")
+    if not isinstance(older, int | float):
+        raise BadInput(f"expected `older` to be seconds, found {older!r}")
+    return await retention.purge(log, older, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+
+
+async def _vacuum(log: Log, clock: Clock, request: Request) -> list[str]:
+    await log.vacuum()
+    return []
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"expected `{name}` to be text, found {value!r}")
+    return value
+
+
+DO: dict[str, Callable[[Log, Clock, Request], Awaitable[list[str]]]] = {
+    "import": _import,
+    "erase": _erase,
+    "purge": _purge,
+    "vacuum": _vacuum,
+}
