@@ -425,7 +425,13 @@ def test_any_json_is_either_admitted_as_it_is_or_refused(field: str, plain: Any)
 
 
 def as_floats(plain: Any) -> Any:
-    return [as_floats(item) for item in plain] if isinstance(plain, list) else float(plain) if type(plain) is int else plain
+    return (
+        [as_floats(item) for item in plain]
+        if isinstance(plain, list)
+        else float(plain)
+        if type(plain) is int
+        else plain
+    )
 
 
 def complete(plain: Any) -> Any:

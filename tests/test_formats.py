@@ -28,5 +28,5 @@ async def test_the_newest_format_has_a_log_with_every_event() -> None:
     """The fixture of this release's schema is there, and no event of today is missing from it."""
     home = FORMATS[-1]
     assert home.name == f"v{SCHEMA}"
-    stored = (home / "log.db").read_bytes()  # noqa: ASYNC240
+    stored = (home / "log.db").read_bytes()
     assert [event.__name__ for event in get_args(Event) if f'["{event.__name__}",1,'.encode() not in stored] == []

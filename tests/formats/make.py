@@ -141,7 +141,7 @@ async def fill(path: Path) -> None:
     for name, (workflow, value) in works().items():
         async with Engine(await SqliteLog.open(path), clock=clock) as engine:
             await engine.start(workflow, value, run=name, tenant="acme" if name == "ticket" else "")
-            while name in CUT and CUT[name] not in (await engine.state(name)).calls:  # noqa: ASYNC110
+            while name in CUT and CUT[name] not in (await engine.state(name)).calls:
                 await asyncio.sleep(0.01)
             if name == "twin":
                 await engine.signal(name, Nudge("now"), by="me")
