@@ -42,7 +42,7 @@ from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
-from statecore.replay import rebuilt, turns_of
+from statecore.replay import rebuild
 from statecore.run import Run
 from statecore.specialist import Specialist
 from statecore.workflow import Machine, Workflow
@@ -173,7 +173,7 @@ class Engine:
     async def state(self, run: str) -> Run:
         """The run as it is now. Raises UnknownRun, Unreadable."""
         held = self._held.get(run)
-        return held.run if held and held.run.seq else await self._read(run)
+        return held.run if held and held.run.seq else await rebuild(self.log, run)
 
     def parked(self, run: str) -> str:
         """Why this engine can do nothing with a run that it holds; "" where it can."""
@@ -192,10 +192,13 @@ class Engine:
             held = self._held.get(name)
             if held is not None and held.machine is None and self._at_rest(held):
                 del self._held[name]
-            await self._shielded(self._resume_one(name))
+        await asyncio.gather(*[self._resume_one(name) for name in names])
         return names
 
     async def _resume_one(self, run: str) -> None:
+        await self._shielded(self._held_once(run))
+
+    async def _held_once(self, run: str) -> None:
         async with self._holding(run):
             pass
 
@@ -520,16 +523,13 @@ class Engine:
 
     async def _load(self, name: str) -> _Held:
         try:
-            run = await self._read(name)
+            run = await rebuild(self.log, name)
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
             return _Held(run, self.registry.of(run))
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
-
-    async def _read(self, name: str) -> Run:
-        return rebuilt(await turns_of(self.log, name))
 
     def _parked_call(self, held: _Held, name: str) -> Call:
         calls = held.run.calls

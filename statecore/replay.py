@@ -4,7 +4,8 @@
 where the declaration that a run is pinned to is loaded, every turn decided anew under what the guards said then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -37,7 +38,7 @@ from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interr
 from statecore.present import moment, said, short
 from statecore.registry import Registry
 from statecore.retention import not_system, purged
-from statecore.run import Run, fold, replay
+from statecore.run import Draft, Run, fold, replay
 from statecore.workflow import Machine
 
 
@@ -62,7 +63,13 @@ async def rebuild(log: Log, run: str, at: int | None = None) -> Run:
 
     Raises UnknownRun, Unreadable, and ValueError where the run never had `at` events.
     """
-    return rebuilt(await turns_of(log, run), at)
+    if at is not None:
+        return rebuilt(await turns_of(log, run), at)
+    draft = Draft(Run(id=run), 0.0)  # turn by turn: ten thousand turns at hand at once keep the garbage collector busy
+    with _following(run, lambda: draft.seq):
+        async for turn in log.read(run):
+            draft.take(turn.events, turn.at)
+    return draft.run() if draft.seq else rebuilt(await turns_of(log, run))
 
 
 def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
@@ -70,12 +77,18 @@ def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
     run, events = turns[0].stream, turns[-1].version
     if at is not None and not 1 <= at <= events:
         raise ValueError(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
-    try:
+    with _following(run, lambda: events):
         return replay(run, ((turn.at, turn.events) for turn in until(turns, events if at is None else at)))
+
+
+@contextmanager
+def _following(run: str, version: Callable[[], int]) -> Iterator[None]:
+    """Events that do not follow from each other are those of a log that somebody wrote by hand."""
+    try:
+        yield
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(
-            run, events, f"its events do not follow from each other ({type(error).__name__}: {error})"
-        ) from error
+        why = f"its events do not follow from each other ({type(error).__name__}: {error})"
+        raise Unreadable(run, version(), why) from error
 
 
 def until(turns: Iterable[Turn], at: int) -> list[Turn]:

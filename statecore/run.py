@@ -160,17 +160,15 @@ def evolve(run: Run, event: Event, at: float) -> Run:
 def fold(run: Run, events: Iterable[Event], at: float) -> Run:
     """The run after the events of one turn."""
     draft = Draft(run, at)
-    for event in events:
-        draft.apply(event)
+    draft.take(events, at)
     return draft.run()
 
 
 def replay(run: str, turns: Iterable[tuple[float, Sequence[Event]]]) -> Run:
     """The run that turns (their times and events) lead to, in one pass."""
     draft = Draft(Run(id=run), 0.0)
-    for draft.at, events in turns:
-        for event in events:
-            draft.apply(event)
+    for at, events in turns:
+        draft.take(events, at)
     return draft.run()
 
 
@@ -215,6 +213,11 @@ class Draft:
         """The run as it is now. The draft is used up: its parts belong to the run."""
         self.values = self.values.added(self.new)
         return Run(*_FIELDS_OF(self))
+
+    def take(self, events: Iterable[Event], at: float) -> None:
+        self.at = at
+        for event in events:
+            self.apply(event)
 
     def apply(self, event: Event) -> None:
         self.seq += 1

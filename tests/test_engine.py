@@ -442,7 +442,7 @@ def _until(found: list[Turn], seq: int) -> Any:
 
 def test_every_kind_of_event_is_stored_and_read_back() -> None:
     """D8: the schema covers the closed set; an event of no known class is no event."""
-    assert len(get_args(Event)) == 14
+    assert len(get_args(Event)) == 16
     for kind in get_args(Event):
         made = kind(*(_filled(field) for field in attrs.fields(kind)))
         assert decode("run", 1, *encode([made])) == (made,)
@@ -629,6 +629,27 @@ class Gated(MemoryLog):
         found = await super().append(batch)
         await asyncio.sleep(0)
         return found
+
+
+async def test_a_thousand_cut_runs_are_taken_up_together(tmp_path: Path) -> None:
+    """P1: the decisions about what a crash cut are committed in groups, not run by run, and every run is dispatched."""
+    crew = Crew()
+    workflow = line(crew, cut=[hang])
+    async with Engine(await SqliteLog.open(tmp_path / "log.db"), [workflow]) as engine:
+        await asyncio.gather(*[engine.start(workflow, JOB, run=f"run-{number}") for number in range(1000)])
+    log = await SqliteLog.open(tmp_path / "log.db")
+    commits, commit = [], log._connection.commit
+
+    async def counted() -> None:
+        commits.append(len(log._pending.turns))
+        await commit()
+
+    log._connection.commit = counted  # type: ignore[method-assign]
+    async with Engine(log, [workflow]) as engine:
+        crew.asked.clear()
+        assert await engine.resume() == [f"run-{number}" for number in range(1000)]
+        await until(lambda: crew.count("cut") == 1000)
+        assert sum(commits) == 1000 and len(commits) < 500
 
 
 OPERATIONS = ("start", "answer", "cancel", "signal", "resume", "wait")
