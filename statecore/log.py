@@ -1,7 +1,7 @@
 """The log: append-only streams of turns. Its protocol, the chain that shows edits, and the log that lives in memory.
 
 A stream's version counts its events. A turn is the tuple of events that one input led to; it is stored as one row and
-stands or falls as a whole. Every Log keeps five promises, and `tests/conformance` holds each of them to all five:
+stands or falls as a whole. Every Log keeps five promises, and `statecore.testing.conformance` holds it to all five:
 
 1. `append` returns after the batch is durable in the way that the log claims, or raises and has written nothing
    (`LogFailed` alone leaves it unknown: open the log again and read).

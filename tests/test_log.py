@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from statecore.log import GENESIS, Log, MemoryLog, link, sealed
-from tests.conformance import EVENTS, LogConformance, one
+from statecore.testing.conformance import EVENTS, LogConformance, one
 
 
 class TestMemoryLog(LogConformance):

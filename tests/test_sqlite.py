@@ -37,7 +37,7 @@ from statecore.log import Batch, Log, sealed
 from statecore.schema import SCHEMA
 from statecore.sqlite import SqliteLog
 from statecore.sqlitefile import Commit
-from tests.conformance import EVENTS, LogConformance, erasing, feed, one, purging, turns
+from statecore.testing.conformance import EVENTS, LogConformance, erasing, feed, one, purging, turns
 
 
 class TestSqliteLog(LogConformance):

@@ -1,10 +1,18 @@
-"""What every Log promises, as tests: derive from `LogConformance`, give `make`, and pytest runs all of it."""
+"""What every Log promises, as tests: derive from `LogConformance`, give `make`, and pytest runs all of it.
+
+    class TestMyLog(LogConformance):
+        async def make(self, home: Path) -> Log:
+            return await MyLog.open(home / "log")
+
+Needs pytest-asyncio, in any mode.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from statecore.codec import INLINE, MAX_BYTES
 from statecore.errors import BadInput, Conflict, LogError
@@ -50,11 +58,13 @@ async def feed(log: Log, limit: int = 1000) -> list[Turn]:
 
 
 class LogConformance:
+    pytestmark = pytest.mark.asyncio
+
     async def make(self, home: Path) -> Log:
         """An empty log, which may live in `home`. What is left in there belongs to one test."""
         raise NotImplementedError
 
-    @pytest.fixture
+    @pytest_asyncio.fixture
     async def log(self, tmp_path: Path) -> AsyncIterator[Log]:
         log = await self.make(tmp_path)
         yield log
