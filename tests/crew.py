@@ -4,10 +4,9 @@ to work.
 
 import asyncio
 import inspect
-import selectors
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
 import attrs
 
@@ -31,8 +30,6 @@ from statecore import (
 from statecore.failures import Broken, Crashed, Exhausted, NotDone, OutcomeUnknown, Refused, Rejected, TimedOut
 from statecore.guard import Defer, Pass, Question, Verdict
 from statecore.ledger import Ledger
-
-R = TypeVar("R")
 
 
 @attrs.frozen
@@ -286,44 +283,3 @@ def twin(
         gave_up = any_state.to(dropped, on=Failed)
 
     return Twin
-
-
-# -- virtual time
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Where nothing is ready, the time jumps to the next timer instead of passing."""
-
-    jumped = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        found = super().select(0)
-        if not found and timeout is None:
-            raise RuntimeError("everything waits, and no timer is set: the test would hang")
-        if not found and timeout:
-            self.jumped += timeout
-        return found
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.selector = _Jumping()
-        super().__init__(self.selector)
-
-    def time(self) -> float:
-        return self.selector.jumped
-
-
-class LoopClock:
-    """The clock of a virtual loop, or of any other."""
-
-    def now(self) -> float:
-        return round(1_000_000 + asyncio.get_running_loop().time(), 6)
-
-
-def virtually(main: Coroutine[Any, Any, R]) -> R:
-    """Run on a loop whose time jumps. For work without threads: a wait of an hour takes nothing, and a hang is an
-    error.
-    """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)

@@ -53,13 +53,13 @@ from statecore.log import Batch, Log, MemoryLog, Turn
 from statecore.replay import rebuild, verify
 from statecore.run import Run, replay
 from statecore.sqlite import SqliteLog
+from statecore.testing import VirtualClock, run_virtual
 from tests.crew import (
     AtMost,
     Bill,
     Crew,
     Jammed,
     Job,
-    LoopClock,
     Nudge,
     Piece,
     Says,
@@ -68,7 +68,6 @@ from tests.crew import (
     line,
     twin,
     typed,
-    virtually,
 )
 
 GOOD: dict[str, Any] = {"sell": [Bill(1.0)]}
@@ -325,7 +324,7 @@ def test_every_call_is_a_row_whatever_becomes_of_it() -> None:
             glue=[Jammed(), Piece()],
             **GOOD,
         )
-        async with Engine(MemoryLog(), [workflow], clock=LoopClock()) as engine:
+        async with Engine(MemoryLog(), [workflow], clock=VirtualClock()) as engine:
             for n in range(3):
                 await engine.run(workflow, JOB, run=f"run{n}")
             rows = [event for n in range(3) for event in await events(engine.log, f"run{n}")]
@@ -336,7 +335,7 @@ def test_every_call_is_a_row_whatever_becomes_of_it() -> None:
             assert sum(isinstance(event, CallCompleted | CallFailed) for event in rows) == len(started)
             await sound(engine)
 
-    virtually(main())
+    run_virtual(main())
 
 
 def test_waits_between_attempts_are_kept_by_the_clock_and_honour_the_receiver() -> None:
@@ -346,20 +345,20 @@ def test_waits_between_attempts_are_kept_by_the_clock_and_honour_the_receiver() 
         seen: list[float] = []
 
         async def busy(request: Job, call: Call) -> Piece:
-            seen.append(LoopClock().now())
+            seen.append(VirtualClock().now())
             if len(seen) < 3:
                 raise RateLimited(retry_after=90.0 if len(seen) == 1 else None)
             return Piece()
 
         workflow = line(Crew(), cut=[busy], **GOOD)
-        async with Engine(MemoryLog(), [workflow], clock=LoopClock()) as engine:
+        async with Engine(MemoryLog(), [workflow], clock=VirtualClock()) as engine:
             run = await engine.run(workflow, JOB)
             again = [event.again for event in await events(engine.log, run.id, CallFailed)]
             assert run.condition == "completed" and again == pytest.approx(seen[1:], abs=1e-5)
             assert seen[1] - seen[0] >= 90 and 1 <= seen[2] - seen[1] <= 2
             await sound(engine)
 
-    virtually(main())
+    run_virtual(main())
 
 
 async def test_an_unregistered_task_type_is_an_error() -> None:
@@ -991,7 +990,7 @@ def test_a_wake_is_kept_though_the_clock_is_a_little_behind() -> None:
     not sleep on.
     """
 
-    class Coarse(LoopClock):
+    class Coarse(VirtualClock):
         def now(self) -> float:
             return math.floor(super().now() * 10) / 10 - 0.05
 
@@ -1007,7 +1006,7 @@ def test_a_wake_is_kept_though_the_clock_is_a_little_behind() -> None:
             assert run.condition == "completed" and run.at >= 1_000_030
             assert len(await events(engine.log, run.id, CallDeferred)) < 9
 
-    virtually(main())
+    run_virtual(main())
 
 
 def test_a_clock_that_was_put_back_makes_no_wait_longer() -> None:
@@ -1027,11 +1026,11 @@ def test_a_clock_that_was_put_back_makes_no_wait_longer() -> None:
             assert (await engine.wait("run")).condition == "completed"
             assert 59 <= asyncio.get_running_loop().time() - before <= 61
 
-    virtually(main())
+    run_virtual(main())
 
 
 @attrs.frozen
-class Shifted(LoopClock):
+class Shifted(VirtualClock):
     by: float
 
     def now(self) -> float:
@@ -1232,14 +1231,14 @@ def test_a_run_that_is_parked_by_a_fault_waits_for_nothing(monkeypatch: pytest.M
 
     async def main() -> None:
         workflow = twin(Crew(), left=[Jammed()], first=[later])
-        async with Engine(MemoryLog(), [workflow], clock=LoopClock()) as engine:
+        async with Engine(MemoryLog(), [workflow], clock=VirtualClock()) as engine:
             await engine.start(workflow, JOB, run="run")
             await engine.signal("run", Nudge())
             await engine.wait("run")
             assert "a fault of ours" in engine.parked("run") and asyncio.get_running_loop().time() < 0.2
 
     monkeypatch.setattr(statecore.engine, "step", faulty)
-    virtually(main())
+    run_virtual(main())
 
 
 async def test_a_call_that_is_cut_again_and_again_is_parked() -> None:
