@@ -1,0 +1,91 @@
+"""A run played from its beginning to its rest: in virtual time, on a log in memory, with scripted specialists."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from statecore.engine import Engine
+from statecore.events import Moved
+from statecore.guard import Guard
+from statecore.log import Log, MemoryLog, Turn
+from statecore.present import path
+from statecore.replay import turns_of
+from statecore.run import Run
+from statecore.testing.given import RUN
+from statecore.testing.script import Entries, Script
+from statecore.testing.virtual import VirtualClock, run_virtual
+from statecore.workflow import Machine, Workflow
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Played:
+    """`run` at its rest, and the `turns` that led there. Compare it with `trace_snapshot`."""
+
+    machine: Machine = attrs.field(repr=False)
+    run: Run
+    turns: tuple[Turn, ...] = attrs.field(repr=False)
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The transitions taken, in order."""
+        return moves(self.turns)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, in virtual time."""
+        return self.run.at - self.run.started
+
+    @property
+    def result(self) -> Any:
+        """What the last move was made on, as an object; None while the run is not finished."""
+        found = self.run.result
+        return None if found is None else self.machine.contracts[found.contract].unpack(found)
+
+
+def play(
+    workflow: type[Workflow[T]],
+    value: T,
+    script: Entries | Script[T] | None = None,
+    *,
+    signals: Sequence[Any] = (),
+    guards: Iterable[Guard[Any]] = (),
+) -> Played:
+    """Play a run on a virtual loop. `script`: what the calls do; None: what the specialists really do.
+
+    `signals`: each is sent as soon as the run is at rest. Raises ScriptError where the script was not played as written,
+    AssertionError where the engine could do nothing with the run, Stuck.
+    """
+    cast = script if isinstance(script, Script) else Script(workflow, script)
+    played = run_virtual(_play(cast, value, signals, guards))
+    cast.finish(f"the run: {' '.join(path(played.turns))}")
+    return played
+
+
+async def _play(script: Script[T], value: T, signals: Sequence[Any], guards: Iterable[Guard[Any]]) -> Played:
+    log = MemoryLog()
+    async with Engine(log, [script.workflow], guards=guards, clock=VirtualClock()) as engine:
+        await engine.start(script.workflow, value, run=RUN)
+        await to_rest(engine, log, script, signals)
+    turns = await turns_of(log, RUN)
+    return Played(script.declared.machine, await engine.state(RUN), tuple(turns))
+
+
+async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequence[Any]) -> Run:
+    """Wait for the run, and send it the signals that its log does not have yet."""
+    run = await engine.wait(RUN)
+    heard = sum(turn.cause == "Signal" for turn in await turns_of(log, RUN))
+    for signal in signals[heard:]:
+        await engine.signal(RUN, signal)
+        run = await engine.wait(RUN)
+    if (why := engine.parked(RUN)) and not script.faults:
+        raise AssertionError(f"the engine could do nothing with the run: {why}")
+    return run
+
+
+def moves(turns: Iterable[Turn]) -> tuple[str, ...]:
+    return tuple(
+        name for turn in turns for event in turn.events if isinstance(event, Moved) for name in event.transitions
+    )

@@ -1,0 +1,238 @@
+"""Scripted specialists: what each call does, in place of the real functions. Declaration and fingerprint stay as they are.
+
+    {"sorting": Topic("billing", 0.9), "drafting": [Transient("busy"), After(3.0, Reply("..."))]}
+
+A key is a state, a call (`drafting#2`) or a specialist; the call goes before the state, and the state before the
+specialist. A list has one entry for each attempt, in order; anything else is what every attempt does. An entry is an
+answer, an exception to raise, `After`, `Hang`, `Garbage`, or a specialist whose own function is called.
+"""
+
+import asyncio
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+import attrs
+
+from statecore.call import Call
+from statecore.declare import State
+from statecore.failures import Failure, NotDone
+from statecore.specialist import Specialist
+from statecore.workflow import Machine, Workflow
+
+T = TypeVar("T")
+
+Entries = Mapping[str, Any] | Mapping[Specialist[Any, Any], Any] | Mapping[str | Specialist[Any, Any], Any]
+"""What a test writes: per state, call or specialist, one entry for all attempts or a list with one for each."""
+
+
+@attrs.frozen
+class After:
+    """`then` happens `seconds` after the attempt began."""
+
+    seconds: float
+    then: Any
+
+
+@attrs.frozen
+class Hang:
+    """No outcome, until the state's timeout or for ever."""
+
+
+@attrs.frozen
+class Garbage:
+    """`value` is given as it is, whatever the contract says."""
+
+    value: Any
+
+
+class ScriptError(AssertionError):
+    """A script that does not fit the workflow, or was not played as it is written."""
+
+
+@attrs.frozen
+class Scripted:
+    """A machine in the place of its workflow class."""
+
+    machine: Machine
+
+
+@attrs.define
+class _Part:
+    """The entries of one key. `once`: one for each attempt."""
+
+    entries: tuple[Any, ...]
+    once: bool
+    used: int = 0
+
+
+class Script(Generic[T]):
+    """A workflow whose specialists do as `entries` say; without entries, as they are written.
+
+    `workflow`: what an engine is given instead. `work`: how often the work of each call was begun, by (call, specialist).
+    `done`: the answers given so far, by call. An attempt that is made again after a crash gets the same entry again.
+    `delay`: seconds that an attempt is held back before its outcome. `gave`: told every answer.
+    Raises ScriptError where an entry is none that its state could end in.
+    """
+
+    def __init__(self, workflow: type[Workflow[T]], entries: Entries | None = None) -> None:
+        self.declared, self.entries = workflow, entries
+        self.work: Counter[tuple[str, str]] = Counter()
+        self.done: dict[str, Any] = {}
+        self.faults: list[str] = []
+        self.delay: Callable[[Call], float] = lambda call: 0.0
+        self.gave: Callable[[Call, Any], None] = lambda call, value: None
+        self._parts = {key: _part(value) for key, value in dict[Any, Any](entries or {}).items()}
+        self._given: dict[tuple[str, str, int, int], Any] = {}
+        _check(workflow.machine, self._parts)
+        machine = attrs.evolve(workflow.machine, chart=self._chart())
+        self.workflow = cast(type[Workflow[T]], Scripted(machine))
+
+    def again(self) -> "Script[T]":
+        """The same script from its beginning, in a world where nothing has happened yet."""
+        return Script(self.declared, self.entries)
+
+    def finish(self, told: str = "") -> None:
+        """Raises ScriptError where an attempt was not scripted, or an entry was left over. `told`: what the run did."""
+        left = [
+            f"`{_named(key)}` was not asked for {part.entries[part.used :]!r}"
+            for key, part in self._parts.items()
+            if part.once and part.used < len(part.entries)
+        ]
+        if self.faults or left:
+            faults = [*self.faults, *(f"{each}: drop it, or see why the run did not get there" for each in left)]
+            name = self.declared.machine.name
+            raise ScriptError(
+                "\n".join([f"the script of {name} was not played as written", *faults, *([told] if told else [])])
+            )
+
+    # -- the machine with other functions
+
+    def _chart(self) -> Any:
+        chart = self.declared.machine.chart
+        working = {
+            node.path: attrs.evolve(node, state=self._state(node.path, chart.state(node.path)))
+            for node in chart.working
+        }
+        return attrs.evolve(chart, nodes=chart.nodes | working)
+
+    def _state(self, path: str, state: State) -> State:
+        made = copy.copy(state)
+        made.does, *fallback = [self._stand_in(path, each) for each in state.specialists]
+        made.fallback = tuple(fallback)
+        return made
+
+    def _stand_in(self, path: str, real: Specialist[Any, Any]) -> Specialist[Any, Any]:
+        async def act(request: Any, call: Call) -> Any:
+            return await self._act(real, request, call)
+
+        reconcile = self._reconcile if real.reconcile else None
+        return attrs.evolve(real, fn=act, told_call=True, reconcile=reconcile)
+
+    async def _act(self, real: Specialist[Any, Any], request: Any, call: Call) -> Any:
+        entry = self._entry(real, call)
+        self.work[call.id, real.name] += 1
+        await asyncio.sleep(self.delay(call))
+        value = await _perform(entry, request, call)
+        self.done[call.id] = value
+        self.gave(call, value)
+        return value
+
+    async def _reconcile(self, call: Call) -> Any:
+        if call.id in self.done:
+            return self.done[call.id]
+        raise NotDone("the script never gave an outcome")
+
+    # -- which entry
+
+    def _entry(self, real: Specialist[Any, Any], call: Call) -> Any:
+        if self.entries is None:
+            return real
+        attempt = (call.run, call.id, call.rank, call.attempt)
+        if attempt not in self._given:
+            self._given[attempt] = self._next(real, call)
+        return self._given[attempt]
+
+    def _next(self, real: Specialist[Any, Any], call: Call) -> Any:
+        keys = (call.id, call.state, *(key for key in self._parts if isinstance(key, Specialist) and key.id == real.id))
+        key, part = next(((key, self._parts[key]) for key in keys if key in self._parts), (call.state, _Part((), True)))
+        if part.once and part.used == len(part.entries):
+            scripted = f"has {len(part.entries)} entries" if part.entries else "is in no entry"
+            fault = (
+                f"`{call.id}` calls {real.id}, attempt {call.attempt}, but `{_named(key)}` {scripted}: add what it does"
+            )
+            self.faults.append(fault)
+            return ScriptError(fault)
+        part.used += 1
+        return part.entries[part.used - 1] if part.once else part.entries[0]
+
+
+def scripted(workflow: type[Workflow[T]], entries: Entries) -> Script[T]:
+    """A script of every call that a run will make. Give `Engine` its `.workflow`. Raises ScriptError."""
+    return Script(workflow, entries)
+
+
+async def _perform(entry: Any, request: Any, call: Call) -> Any:
+    match entry:
+        case After():
+            await asyncio.sleep(entry.seconds)
+            return await _perform(entry.then, request, call)
+        case Hang():
+            return await asyncio.Event().wait()
+        case Garbage():
+            return entry.value
+        case Specialist():
+            args = (request, call) if entry.told_call else (request,)
+            return await entry.fn(*args) if entry.is_async else await asyncio.to_thread(entry.fn, *args)
+        case BaseException():
+            raise copy.copy(entry)
+        case _:
+            return entry
+
+
+def _part(value: Any) -> _Part:
+    return _Part(tuple(value), True) if isinstance(value, list) else _Part((value,), False)
+
+
+def _named(key: Any) -> str:
+    return key.name if isinstance(key, Specialist) else str(key)
+
+
+def _check(machine: Machine, parts: Mapping[Any, _Part]) -> None:
+    states = {node.path: machine.chart.state(node.path).specialists for node in machine.chart.working}
+    for key, part in parts.items():
+        path = str(key).partition("#")[0]
+        known = [
+            each
+            for each in {s.id: s for all in states.values() for s in all}.values()
+            if each.id == getattr(key, "id", "")
+        ]
+        able: Sequence[Specialist[Any, Any]] = known or states.get(path, ())
+        if not able:
+            names = ", ".join(states)
+            raise ScriptError(
+                f"{machine.name}: the script names `{_named(key)}`, expected a state with work ({names}), one of its calls (`state#1`), or a specialist"
+            )
+        for entry in part.entries:
+            for fault in _faults(machine, entry, able):
+                raise ScriptError(f"{machine.name}: `{_named(key)}` is scripted with {entry!r}: {fault}")
+
+
+def _faults(machine: Machine, entry: Any, able: Sequence[Specialist[Any, Any]]) -> Iterator[str]:
+    """What is wrong with an entry of a state or specialist."""
+    gives = {given.cls for each in able for given in each.gives}
+    fails = {failure.__name__ for each in able for failure in each.may_fail()}
+    match entry:
+        case After():
+            yield from [] if entry.seconds >= 0 else ["expected seconds from 0 up"]
+            yield from _faults(machine, entry.then, able)
+        case Failure() if type(entry).__name__ not in fails:
+            yield f"expected one of the failures that it declares ({', '.join(sorted(fails))}), any other would count as Crashed: declare it"
+        case Specialist() if not {given.cls for given in entry.gives} <= gives:
+            yield "it gives something else than the state's own"
+        case Hang() | Garbage() | Specialist() | BaseException():
+            return
+        case _ if type(entry) not in gives:
+            names = " or a ".join(sorted(kind.__name__ for kind in gives))
+            yield f"expected a {names}, an exception, After, Hang or a specialist; what breaks the contract on purpose is Garbage({type(entry).__name__}(...))"
