@@ -1,0 +1,114 @@
+"""A walk of the decider along given steps: values are found that answer the conditions as they should, and told to it."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from statecore.admission import Guarded
+from statecore.call import CallState
+from statecore.decider import step as decided
+from statecore.failures import Failure
+from statecore.guard import Guard, Question, Refuse, Side, Verdict
+from statecore.log import Turn
+from statecore.messages import Completed, Elapsed, Failed, Input, Signal, Start
+from statecore.run import Run
+from statecore.table import Letter, payload_types
+from statecore.testing.given import RUN
+from statecore.testing.play import moves
+from statecore.testing.sample import NoSample, sample
+from statecore.workflow import Machine
+
+if TYPE_CHECKING:
+    from statecore.testing.paths import Step
+
+TRIES = 1_000
+"""Attempts of one call that may fail before its failure is given up on: more than any state declares."""
+
+
+@attrs.frozen
+class _Refusing(Guarded):
+    """Guards that refuse these calls, and else answer as they are."""
+
+    calls: Mapping[str, Failure] = attrs.field(factory=dict)
+
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+        if side == "before" and question.call in self.calls:
+            return "path", Refuse("this path says so", self.calls[question.call])
+        return super().ask(side, own, question)
+
+
+@attrs.define
+class Walk:
+    """`run` and `turns`: as far as the walk went."""
+
+    machine: Machine = attrs.field(repr=False)
+    values: tuple[Any, ...] = attrs.field(repr=False)
+    run: Run = attrs.field(factory=lambda: Run(id=RUN))
+    turns: list[Turn] = attrs.field(factory=list)
+    _types: Mapping[Letter, type] = attrs.field(init=False, repr=False)
+    _admission: Guarded = attrs.field(factory=Guarded, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._types = payload_types(self.machine.chart)
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The transitions taken so far, in order."""
+        return moves(self.turns)
+
+    def begin(self, value: Any, refused: Mapping[str, type[Failure]]) -> None:
+        """Start the run. `refused`: calls that guards refuse, each with its failure."""
+        self._admission = _Refusing(calls={call: self._example(kind) for call, kind in refused.items()})
+        self._tell(Start(RUN, value if value is not None else self._example(self.machine.chart.takes)))
+
+    def take(self, step: "Step") -> None:
+        """Tell the decider what leads to the step. Raises AssertionError where no value does."""
+        of = step.letter.of
+        if of is None:
+            self._tell(Signal(self._answering(step), at=self.run.at + 1))
+        elif call := next((id for id in self.run.calls if id.rpartition("#")[0] == of), ""):
+            self._end(call, step)
+
+    def _end(self, call: str, step: "Step") -> None:
+        """End the call as the step says: every attempt and every fallback, where it fails."""
+        value = self._answering(step)
+        outcome: Input = Failed(value, call) if step.fails else Completed(value, call)
+        for _ in range(TRIES):
+            found = self.run.calls.get(call)
+            if found is None or found.status is CallState.UNKNOWN:
+                return
+            waits = found.status is not CallState.STARTED
+            at = max(found.wake or 0.0, self.run.at) if waits else self.run.at + 1
+            self._tell(Elapsed(call, at) if waits else attrs.evolve(outcome, at=at))
+
+    def _tell(self, input: Input) -> None:
+        events, self.run = decided(self.machine, self.run, input, self._admission)
+        if events:
+            self.turns.append(Turn(RUN, self.run.seq, input.at, type(input).__name__, events))
+
+    # -- values
+
+    def _answering(self, step: "Step") -> Any:
+        """A value of the step's type for which its conditions answer as the step says."""
+        kind = step.fails or self._types[step.letter]
+        asked = [(question, said) for question, said in step.said if question.cond is not None]
+        for value in self._examples(kind):
+            if all(bool(question.cond(value)) == said for question, said in asked if question.cond):
+                return value
+        wanted = " and ".join(f"`{question.text}` is {'true' if said else 'false'}" for question, said in asked)
+        raise AssertionError(
+            f"{self.machine.name}: no {kind.__name__} at hand{f' for which {wanted}' if wanted else ''}: give one in `values`"
+        )
+
+    def _example(self, kind: type) -> Any:
+        for value in self._examples(kind):
+            return value
+        raise AssertionError(f"{self.machine.name}: no {kind.__name__} can be made up: give one in `values`")
+
+    def _examples(self, kind: type) -> Iterator[Any]:
+        yield from (value for value in self.values if type(value) is kind)
+        try:
+            yield sample(kind)
+        except NoSample:
+            return
