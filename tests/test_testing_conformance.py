@@ -1,0 +1,48 @@
+"""The conformance suite as the author of another log meets it: one class, and what is broken is found."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+LOG = """
+from statecore.log import MemoryLog
+from statecore.testing.conformance import LogConformance
+
+
+class Forgetful(MemoryLog):
+    async def follow(self, cursor="", limit=1000):
+        page, end = await super().follow(cursor, limit)
+        return page[:3], end
+
+
+class {name}(LogConformance):
+    async def make(self, home):
+        return {log}()
+"""
+
+
+@pytest.fixture
+def elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project of its own, in which pytest-asyncio is strict."""
+    root = str(Path(__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    return pytester
+
+
+def test_a_log_that_keeps_its_promises_passes(elsewhere: pytest.Pytester) -> None:
+    """A derived class and `make` are all that is needed, in whichever mode pytest-asyncio is."""
+    elsewhere.makepyfile(test_log=LOG.format(name="TestMine", log="MemoryLog"))
+    found = elsewhere.runpytest_subprocess("-W", "error").parseoutcomes()
+    assert set(found) == {"passed"} and found["passed"] > 30
+
+
+def test_a_log_that_breaks_one_is_found(elsewhere: pytest.Pytester) -> None:
+    """A feed that skips turns fails the promise about the feed, and what was expected is shown."""
+    elsewhere.makepyfile(test_log=LOG.format(name="TestForgetful", log="Forgetful"))
+    ran = elsewhere.runpytest_subprocess()
+    assert ran.parseoutcomes()["failed"] >= 1
+    ran.stdout.fnmatch_lines(["*test_follow_gives_every_turn_once_in_commit_order*", "E *assert *"])
