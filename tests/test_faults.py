@@ -21,7 +21,7 @@ from statecore.events import CallCompleted, Payload
 from statecore.log import Log, MemoryLog
 from statecore.replay import rebuild
 from statecore.sqlite import SqliteLog
-from tests.conformance import EVENTS, feed, one, turns
+from statecore.testing.conformance import EVENTS, feed, one, turns
 from tests.crew import Bill, Crew, Job, line
 from tests.test_sqlite import child
 

@@ -15,7 +15,7 @@ from statecore.registry import Registry
 from statecore.replay import examine, rebuild, turns_of
 from statecore.retention import PURGED, TOGETHER, age, erase, keeping, purge, purged
 from statecore.sqlite import SqliteLog
-from tests.conformance import one
+from statecore.testing.conformance import one
 from tests.crew import Bill, Crew, Job, LoopClock, line, twin, virtually
 
 GOOD: dict[str, Any] = {"sell": [Bill(1.0)]}

@@ -13,7 +13,7 @@ from statecore.log import Log, MemoryLog
 from statecore.retention import PURGED, erase, purge
 from statecore.sqlite import SqliteLog
 from statecore.transfer import exported, restore
-from tests.conformance import EVENTS, INLINE, one
+from statecore.testing.conformance import EVENTS, INLINE, one
 from tests.formats.make import rebuilt
 from tests.test_codec import of
 from tests.test_formats import FORMATS
