@@ -12,11 +12,11 @@
 └── `LogError`
     ├── `Conflict`           the stream moved since it was read; nothing was written
     ├── `LogHeld`            another process holds the log for writing
-    ├── `LogFailed`          the storage failed; whether the last append was committed is unknown until the log is
-    opened again ├── `ForeignLog`         the file is a database, but not one of ours, or no database at all ├──
-    `NewerLog`           written by a newer version; opened for reading only by that version ├── `ForkedLog`
-    used in a process that was forked after the log was opened └── `Unreadable`         an event of unknown type or
-    version, or bytes that no longer decode: that run is parked
+    ├── `LogFailed`          the storage failed; whether the last append was committed is unknown until it is opened again
+    ├── `ForeignLog`         the file is a database, but not one of ours, or no database at all
+    ├── `NewerLog`           written by a newer version; opened for reading only by that version
+    ├── `ForkedLog`          used in a process that was forked after the log was opened
+    └── `Unreadable`         an event of unknown type or version, or bytes that no longer decode: that run is parked
 
 A message says the fault, what was expected, what was found and the remedy. Typed failures of specialists are not errors
 of the library but values of a run: see `failures.py`.
