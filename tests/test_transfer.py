@@ -12,8 +12,8 @@ from statecore.events import CallCompleted
 from statecore.log import Log, MemoryLog
 from statecore.retention import PURGED, erase, purge
 from statecore.sqlite import SqliteLog
-from statecore.transfer import exported, restore
 from statecore.testing.conformance import EVENTS, INLINE, one
+from statecore.transfer import exported, restore
 from tests.formats.make import rebuilt
 from tests.test_codec import of
 from tests.test_formats import FORMATS
