@@ -21,10 +21,12 @@ from statecore.events import (
     CallStarted,
     CallUnknown,
     Cancelled,
+    Erased,
     Event,
     Finished,
     Moved,
     Payload,
+    Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
@@ -58,6 +60,8 @@ EVENTS: tuple[Event, ...] = (
     Cancelled("ada", "enough"),
     Cancelled(),
     Finished("failed"),
+    Erased("ada", "asked to"),
+    Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
 )
 
 

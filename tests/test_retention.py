@@ -15,8 +15,9 @@ from statecore.registry import Registry
 from statecore.replay import examine, rebuild, turns_of
 from statecore.retention import PURGED, TOGETHER, age, erase, keeping, purge, purged
 from statecore.sqlite import SqliteLog
+from statecore.testing import VirtualClock, run_virtual
 from statecore.testing.conformance import one
-from tests.crew import Bill, Crew, Job, LoopClock, line, twin, virtually
+from tests.crew import Bill, Crew, Job, line, twin
 
 GOOD: dict[str, Any] = {"sell": [Bill(1.0)]}
 
@@ -129,7 +130,7 @@ def test_a_run_is_purged_an_hour_after_its_end() -> None:
 
     async def main() -> None:
         log = MemoryLog()
-        async with Engine(log, clock=LoopClock()) as engine, keeping(log, 3600.0, engine.clock):
+        async with Engine(log, clock=VirtualClock()) as engine, keeping(log, 3600.0, engine.clock):
             await engine.run(twin(Crew()), Job(), run="waiting")
             await sold(engine, "run")
             await asyncio.sleep(59 * 60)
@@ -142,7 +143,7 @@ def test_a_run_is_purged_an_hour_after_its_end() -> None:
             assert (await purged(log))["run"][1].by == "retention"
             assert await log.verify() == []
 
-    virtually(main())
+    run_virtual(main())
 
 
 def test_nothing_is_purged_where_nothing_is_configured() -> None:
@@ -150,12 +151,12 @@ def test_nothing_is_purged_where_nothing_is_configured() -> None:
 
     async def main() -> None:
         log = MemoryLog()
-        async with Engine(log, clock=LoopClock()) as engine, keeping(log, None, engine.clock):
+        async with Engine(log, clock=VirtualClock()) as engine, keeping(log, None, engine.clock):
             await sold(engine, "run")
             await asyncio.sleep(30 * 86_400)
             assert (await engine.state("run")).outcome == "completed"
 
-    virtually(main())
+    run_virtual(main())
 
 
 @pytest.mark.parametrize(
