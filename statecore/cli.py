@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
@@ -26,7 +26,7 @@ from statecore.failpoint import arm_from_environment
 from statecore.run import Run
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 CODES = {"completed": 0, "failed": 1, "cancelled": 1, "partial": 1}
 WAITING, STOPPED, PIPE_CLOSED = 3, 130, 141
@@ -42,20 +42,20 @@ def _database(text: str) -> Path:
     return Path(text)
 
 
-_db: Callable[[F], F] = click.option(
+_db: Decorator = click.option(
     "--db",
     envvar="STATECORE_DB",
     default=DATABASE,
     show_default=True,
     help="The database; STATECORE_DB says it as well.",
 )
-_json: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_refs = click.option(
+_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_refs: Decorator = click.option(
     "--workflow", "refs", multiple=True, metavar="REF", help="Also load this workflow (module:Workflow)."
 )
-_run_id: Callable[[F], F] = click.argument("name", metavar="RUN")
-_run_if_any: Callable[[F], F] = click.argument("name", metavar="[RUN]", required=False)
-_by: Callable[[F], F] = click.option("--by", required=True, help="Who says so.")
+_run_id: Decorator = click.argument("name", metavar="RUN")
+_run_if_any: Decorator = click.argument("name", metavar="[RUN]", required=False)
+_by: Decorator = click.option("--by", required=True, help="Who says so.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -17,7 +17,7 @@ from hashlib import sha256
 from math import isfinite
 from operator import attrgetter, or_
 from types import GenericAlias
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Optional, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -85,7 +85,7 @@ def _shape(event: type, upcasters: Upcasters) -> _Shape:
     version = version_of(event.__name__, upcasters)
     hints = get_type_hints(event)
     names = tuple(hints)
-    stored = {Payload: _Place, Payload | None: _Place | None}
+    stored: dict[Any, Any] = {Payload: _Place, Payload | None: Optional[_Place]}  # noqa: UP045 - an Annotated has no `|`
     mirror = [
         (field.name, stored.get(hints[field.name], hints[field.name]), *_default(field))
         for field in attrs.fields(event)
@@ -165,7 +165,8 @@ class Codec:
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as fault:
             raise fault if isinstance(fault, BadInput) else BadInput(f"an event cannot be stored: {fault}") from fault
         _bounded("events", len(text))
-        return text, *(_join(payloads) if payloads else (None, NOTHING))
+        joined, asides = _join(payloads) if payloads else (None, NOTHING)
+        return text, joined, asides
 
     def decode(
         self,
@@ -180,9 +181,9 @@ class Codec:
         """The events of the turn after which `stream` is at `version`; where its payloads were erased, `ERASED` stands
         for each. Raises Unreadable with the reason.
         """
+        values: Any = _Erased() if erased else []
         try:
             rows = self._rows(events)
-            values = _Erased() if erased else []
             if payloads is not None:
                 values = [stored.payload(asides) for stored in _stored.decode(payloads)]
             return tuple([self._by_row[type(row)].read(row.fields, values) for row in rows])

@@ -28,6 +28,7 @@ async def carry_out(database: Path, request: Request) -> list[str]:
 
     Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
     """
+    refused = LogHeld(f"{database} is held")
     for _ in range(TRIES):
         try:
             log = await SqliteLog.open(database)
