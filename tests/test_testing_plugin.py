@@ -64,7 +64,7 @@ def test_a_changed_condition_shows_as_a_line(at_home: pytest.Pytester) -> None:
     kept.write_text(kept.read_text().replace("if approved", "if praised"))
     failed = at_home.runpytest_inprocess()
     failed.assert_outcomes(failed=1)
-    changed = [row for row in failed.outlines if "accepted  " in row and "-> sending" in row]
+    changed = [row for row in failed.outlines if row.startswith("E") and "accepted  " in row and "-> sending" in row]
     assert len(changed) == 2 and "if praised" in changed[0] and "if approved" in changed[1]
 
 
