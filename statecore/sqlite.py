@@ -191,10 +191,10 @@ class SqliteLog(Reading):
             self._release()
 
     def _next(self) -> list[Job]:
-        """The jobs of the next commit. One that purges is committed alone: nothing of its streams is beside it."""
+        """The jobs of the next commit. One that purges is its last: who begins such a stream anew comes after."""
         jobs: list[Job] = []
         for job in self._queue[:GROUP]:
-            if isinstance(job, Chore) or (job.batch.purge and jobs):
+            if isinstance(job, Chore):
                 break
             jobs.append(job)
             if job.batch.purge:

@@ -99,6 +99,16 @@ async def test_memory_is_bounded_by_the_streams_in_use(path: Path, monkeypatch: 
         assert len(log._heads) == len(log._scopes) == 5
 
 
+async def test_the_file_is_opened_for_safety(path: Path) -> None:
+    """What a power cut and a reader of the raw file may find hangs on these settings of SQLite."""
+    async with await SqliteLog.open(path) as log:
+        found = [
+            list(await log._connection.execute_fetchall(f"PRAGMA {name}"))[0][0]  # noqa: RUF015
+            for name in ("journal_mode", "synchronous", "secure_delete")
+        ]
+        assert found == ["wal", 2, 1]
+
+
 # Crashes
 
 APPENDING = """
