@@ -93,6 +93,12 @@ class _Held:
     timers: dict[str, asyncio.TimerHandle] = attrs.field(factory=dict)
     waiters: list[asyncio.Future[None]] = attrs.field(factory=list)
 
+    def loaded(self) -> Machine:
+        """Raises UnknownWorkflow where nothing can be done with the run here."""
+        if self.machine is None:
+            raise UnknownWorkflow(self.parked)
+        return self.machine
+
 
 def _flight(call: Call) -> tuple[str, int, int, int]:
     return call.id, call.rank, call.attempt, call.cuts
@@ -228,8 +234,7 @@ class Engine:
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
         """The contracts that a parked call may be settled with. Raises as `answer` does."""
         async with self._holding(run) as held:
-            if held.machine is None:
-                raise UnknownWorkflow(held.parked)
+            held.loaded()
             return self._specialist(held, self._parked_call(held, call)).gives
 
     async def drain(self) -> None:
@@ -250,8 +255,7 @@ class Engine:
     async def _cancel(self, run: str, cancel: Cancel) -> Run:
         """A run that is not in memory ends before anything that a crash cut is taken up."""
         async with self._holding(run, cancel) as held:
-            if held.machine is None:
-                raise UnknownWorkflow(held.parked)
+            held.loaded()
             if held.first is not cancel:
                 await self._take(held, cancel)
             return held.run
@@ -304,8 +308,7 @@ class Engine:
     async def _hear(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
         """Take what the world outside says to a run; the events that it led to, and the run as it is then."""
         async with self._holding(run) as held:
-            if held.machine is None:
-                raise UnknownWorkflow(held.parked)
+            held.loaded()
             return await self._take(held, said(held)), held.run
 
     async def _take(self, held: _Held, input: Input) -> tuple[Event, ...]:
@@ -313,9 +316,7 @@ class Engine:
         async with held.lock:
             if self._broken is not None:
                 raise self._broken
-            if held.machine is None:
-                raise UnknownWorkflow(held.parked)
-            events, after = step(held.machine, held.run, input, self._admission)
+            events, after = step(held.loaded(), held.run, input, self._admission)
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)
