@@ -26,7 +26,7 @@ class Call:
     """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts
     from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
     the last attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the
-    world as it was. `since` and `wake`: seconds since the epoch.
+    world as it was. `kind`: as in `CallStarted`. `since` and `wake`: seconds since the epoch.
     """
 
     run: str
@@ -44,6 +44,7 @@ class Call:
     faults: tuple[str, ...] = ()
     why: str = ""
     untouched: bool = True
+    kind: str = ""
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
 

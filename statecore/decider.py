@@ -212,11 +212,11 @@ class _Turn:
         if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
             return
         attempt, cuts = (call.attempt + 1, 0) if call.status is CallState.WAITING else (call.attempt, call.cuts)
-        self.admit(CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts), call)
+        self.admit(again(call, attempt, cuts), call)
 
     def interrupted(self, input: Interrupted) -> None:
         call = self.run.calls.get(input.call)
-        if call is None or call.status is not CallState.STARTED:
+        if call is None or call.status is not CallState.STARTED or call.kind:
             return
         if call.effect == "once":
             self.unknown(call, input.why)
@@ -225,9 +225,7 @@ class _Turn:
                 CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt)
             )
         else:
-            self.admit(
-                CallStarted(call.id, call.specialist, call.attempt, call.rank, call.effect, cuts=call.cuts + 1), call
-            )
+            self.admit(again(call, call.attempt, call.cuts + 1), call)
 
     # -- outcomes of a call
 
@@ -294,7 +292,7 @@ class _Turn:
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
         elif not settled and (following := self.following(call, untouched)):
             self.emit(attrs.evolve(event, next=following.id))
-            self.admit(CallStarted(call.id, following.id, 1, call.rank + 1, following.effect), call)
+            self.admit(first(call.id, following, call.rank + 1), call)
         else:
             self.emit(event)
             self.fire(call.state, Failed, failure)
@@ -400,8 +398,7 @@ class _Turn:
             self.emit(CallFailed(id, self.pack(broken)))
             self.fire(path, Failed, broken)
             return
-        first = state.specialists[0]
-        self.admit(CallStarted(id, first.id, 1, 0, first.effect, reads, request), None)
+        self.admit(first(id, state.specialists[0], 0, reads, request), None)
 
     def read(self, params: tuple[Param, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
         """The arguments of a hand-over, and the ids of the values they were made of."""
@@ -455,7 +452,7 @@ class _Turn:
         failure = self.named(call, verdict) or Refused(guard, verdict.why)
         refused = CallRefused(call.id, guard, verdict.why, self.pack(failure))
         if following := self.following(call, True):
-            wanted = CallStarted(call.id, following.id, 1, call.rank + 1, following.effect, call.reads, call.request)
+            wanted = first(call.id, following, call.rank + 1, call.reads, call.request)
             self.emit(attrs.evolve(refused, next=following.id))
             self.admit(wanted, self.run.calls.get(call.id))
         else:
@@ -479,6 +476,19 @@ class _Turn:
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)
         return Question(value, self.run.id, *asked, self.at, self.run.tenant)
+
+
+def first(
+    id: str, specialist: Specialist[Any, Any], rank: int, reads: tuple[int, ...] = (), request: Payload | None = None
+) -> CallStarted:
+    """The first attempt of a specialist."""
+    kind = "" if specialist.kind == "function" else specialist.kind
+    return CallStarted(id, specialist.id, 1, rank, specialist.effect, reads, request, kind=kind)
+
+
+def again(call: Call, attempt: int, cuts: int) -> CallStarted:
+    """A further attempt of the specialist that has the call, or the same one after a cut."""
+    return CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
 
 
 class _Raised(Exception):

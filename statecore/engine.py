@@ -348,7 +348,8 @@ class Engine:
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
             return
-        wanted = {_flight(call): call for call in held.run.calls.values() if call.status is CallState.STARTED}
+        started = [call for call in held.run.calls.values() if call.status is CallState.STARTED and not call.kind]
+        wanted = {_flight(call): call for call in started}
         for key in [key for key in held.flights if key not in wanted]:
             flight = held.flights.pop(key)
             if flight is not asyncio.current_task():
@@ -515,7 +516,7 @@ class Engine:
 
     async def _take_up_call(self, held: _Held, call: Call) -> None:
         """A deferred call without a wake is asked for at once: what it waited for may have ended with the process."""
-        if call.status is CallState.STARTED:
+        if call.status is CallState.STARTED and not call.kind:
             await self._take(held, Interrupted(call.id, self.clock.now()))
         elif call.status is CallState.DEFERRED and call.wake is None:
             await self._take(held, Elapsed(call.id, self.clock.now()))

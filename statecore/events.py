@@ -65,7 +65,8 @@ class CallStarted:
 
     `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that
     the hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are
-    left out and stay what they were. `cuts`: how often a crash cut this attempt.
+    left out and stay what they were. `cuts`: how often a crash cut this attempt. `kind`: person or workflow where the
+    work is not a function of this process.
     """
 
     call: str
@@ -76,6 +77,7 @@ class CallStarted:
     reads: tuple[int, ...] = ()
     request: Payload | None = None
     cuts: int = 0
+    kind: str = ""
 
 
 @attrs.frozen
@@ -90,6 +92,7 @@ class CallAsked:
     reads: tuple[int, ...] = ()
     request: Payload | None = None
     cuts: int = 0
+    kind: str = ""
 
 
 @attrs.frozen

@@ -147,7 +147,7 @@ class Run:
         found = {call.status for call in self.calls.values()}
         if CallState.UNKNOWN in found:
             return "parked"
-        if CallState.STARTED in found:
+        if any(call.status is CallState.STARTED and call.kind != "person" for call in self.calls.values()):
             return "running"
         return "paused" if CallState.DEFERRED in found else "waiting"
 
@@ -246,7 +246,7 @@ class Draft:
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, untouched=untouched)
+        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, "", untouched, event.kind)
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:

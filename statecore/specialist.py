@@ -26,6 +26,11 @@ Effect = Literal["pure", "idempotent", "once"]
 again.
 """
 
+Kind = Literal["function", "person", "workflow"]
+"""Who does the work: code that the engine calls here, somebody outside who answers, or a run of another workflow. Only
+the first can be cut by the end of the process; what the others do goes on without it.
+"""
+
 Reconcile = Callable[[Call], Awaitable[Any]]
 """Asks the receiver what became of a call that was cut: the result, raises NotDone, or gives None where it cannot tell.
 """
@@ -46,6 +51,7 @@ class Specialist(Generic[I, O_co]):
     fn: Callable[..., Any]
     told_call: bool = False
     reconcile: Reconcile | None = None
+    kind: Kind = "function"
     is_async: bool = attrs.field(
         init=False, default=attrs.Factory(lambda self: inspect.iscoroutinefunction(self.fn), takes_self=True)
     )
