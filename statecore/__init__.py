@@ -7,6 +7,7 @@ from statecore.declare import Parallel as Parallel
 from statecore.declare import State as State
 from statecore.declare import any_state as any_state
 from statecore.engine import Engine as Engine
+from statecore.envelope import Warned as Warned
 from statecore.failures import Failure as Failure
 from statecore.failures import NotDone as NotDone
 from statecore.failures import RateLimited as RateLimited

@@ -10,7 +10,9 @@ from statecore.ledger import Ledger
 
 
 class Admission(Protocol):
-    """What a turn asks of the guards. `ask` gives the name of the guard that decided, and its verdict."""
+    """What a turn asks of the guards. `ask` gives the name of the guard that decided, and its verdict; where all pass,
+    that of the last one that vouches for the value.
+    """
 
     def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]: ...
 
@@ -27,10 +29,13 @@ class Guarded:
     guards: tuple[Guard[Any], ...] = ()
 
     def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+        voucher = ""
         for guard in (*self.guards, *own):
-            if guard.side == side and not isinstance(verdict := judged(guard, question, self.ledger), Pass):
-                return guard.name, verdict
-        return "", Pass()
+            if guard.side == side:
+                if not isinstance(verdict := judged(guard, question, self.ledger), Pass):
+                    return guard.name, verdict
+                voucher = guard.name if getattr(guard, "vouches", False) else voucher
+        return voucher, Pass()
 
     def note(self, run: str, event: Event) -> None:
         self.ledger.fold(run, (event,))

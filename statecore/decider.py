@@ -30,6 +30,7 @@ from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.contract import Contract
 from statecore.declare import State
+from statecore.envelope import DERIVED
 from statecore.errors import BadInput, NotPossible, StatecoreError
 from statecore.events import (
     CallAsked,
@@ -147,7 +148,11 @@ class _Turn:
         chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
         value = takes.pack(input.value)
         self.run.id = input.run
-        self.emit(RunStarted(chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root))
+        self.emit(
+            RunStarted(
+                chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root, input.trusted
+            )
+        )
         self.move(self.machine.table.start)
 
     def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:
@@ -245,7 +250,9 @@ class _Turn:
         if isinstance(verdict, Refuse):
             self.failed(call, self.named(call, verdict) or Rejected(guard, (verdict.why,)), input, value)
             return
-        self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why))
+        trusted = guard or (DERIVED if specialist.derives and self.trusted(call) else "")
+        warnings = tuple(printable(warning)[:2000] for warning in input.warnings)
+        self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, warnings, trusted))
         self.fire(call.state, Completed, value.live)
 
     def believable(self, call: Call, failure: Failure, settled: bool) -> Failure:
@@ -425,7 +432,10 @@ class _Turn:
 
     def handed(self, param: Param, value: Value) -> Any:
         live = self.contract(value.payload).unpack(value.payload)
-        return Recorded(live, value.by, value.specialist, value.attempt, value.fallback) if param.envelope else live
+        if not param.envelope:
+            return live
+        made = (value.specialist, value.attempt, value.fallback)
+        return Recorded(live, value.by, *made, value.warnings, value.trusted)
 
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
@@ -475,7 +485,12 @@ class _Turn:
 
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)
-        return Question(value, self.run.id, *asked, self.at, self.run.tenant)
+        sources = tuple(dict.fromkeys(self.run.value_at(id).by for id in call.reads))
+        return Question(value, self.run.id, *asked, self.at, self.run.tenant, sources, self.trusted(call))
+
+    def trusted(self, call: Call) -> bool:
+        """Whether everything that the request of a call was made of is trusted."""
+        return all(self.run.value_at(id).trusted for id in call.reads)
 
 
 def first(

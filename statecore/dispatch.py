@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from statecore.call import Call
+from statecore.envelope import Warned
 from statecore.failpoint import Point, failpoint
 from statecore.failures import Crashed, Failure, TimedOut, printable, told
 from statecore.messages import Completed, Failed
@@ -86,7 +87,9 @@ class Dispatcher:
 
 
 def completed(value: Any, call: Call) -> Completed[Any]:
-    return Completed(value, call.id, call.attempt, rank=call.rank)
+    said = value.warnings if isinstance(value, Warned) else ()
+    value = value.value if isinstance(value, Warned) else value
+    return Completed(value, call.id, call.attempt, rank=call.rank, warnings=said)
 
 
 def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any]) -> Failed[Failure]:

@@ -145,14 +145,17 @@ class Engine:
 
     # -- what a user asks for
 
-    async def start(self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "") -> str:
-        """Begin a run and give its id; the work goes on by itself.
+    async def start(
+        self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "", trusted: str = ""
+    ) -> str:
+        """Begin a run and give its id; the work goes on by itself. `trusted`: the rule by which `value` is; without one
+        it is not.
 
         Raises BadInput where `value` is not what the workflow takes, Conflict where the id is taken, LogError.
         """
         machine = self.registry.add(workflow)
         id = run or self.ids()
-        await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant)))
+        await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 
     async def run(self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "") -> Run:

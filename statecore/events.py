@@ -30,7 +30,7 @@ ERASED = Payload("(erased)", b"null")
 @attrs.frozen
 class RunStarted:
     """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it
-    counts to.
+    counts to. `trusted`: the rule by which its input is, "" where it is not.
     """
 
     workflow: str
@@ -39,6 +39,7 @@ class RunStarted:
     input: Payload
     tenant: str = ""
     root: str = ""
+    trusted: str = ""
 
 
 @attrs.frozen
@@ -120,13 +121,17 @@ class CallRefused:
 
 @attrs.frozen
 class CallCompleted:
-    """`by` and `why` are set where a person settled the call."""
+    """`by` and `why` are set where a person settled the call. `trusted`: the rule by which the value is, "" where it is
+    not.
+    """
 
     call: str
     value: Payload
     attempt: int = 1
     by: str = ""
     why: str = ""
+    warnings: tuple[str, ...] = ()
+    trusted: str = ""
 
 
 @attrs.frozen

@@ -23,7 +23,8 @@ Side = Literal["before", "after"]
 @attrs.frozen
 class Question(Generic[V_co]):
     """`value`: the request before a call, its output after. `specialist`: name@version. `at`: seconds since the
-    epoch.
+    epoch. `sources`: the states that gave what the request was made of (`start`, `signal`: the world). `trusted`:
+    whether all of that is trusted.
     """
 
     value: V_co
@@ -35,6 +36,8 @@ class Question(Generic[V_co]):
     effect: str
     at: float
     tenant: str = ""
+    sources: tuple[str, ...] = ()
+    trusted: bool = False
 
 
 @attrs.frozen
@@ -66,6 +69,8 @@ Verdict = Pass | Refuse | Defer
 
 
 class Guard(Protocol[V_contra]):
+    """An after-guard that also has `vouches = True` makes the outputs that it passes trusted, in its name."""
+
     @property
     def name(self) -> str: ...
     @property

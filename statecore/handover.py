@@ -30,7 +30,7 @@ Newest = Annotated[T, NEWEST]
 @attrs.frozen
 class Recorded(Generic[T_co]):
     """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's
-    own gave it.
+    own gave it. `trusted`: the rule by which it is, "" where it is not.
     """
 
     value: T_co
@@ -38,6 +38,8 @@ class Recorded(Generic[T_co]):
     specialist: str
     attempt: int
     fallback: bool
+    warnings: tuple[str, ...] = ()
+    trusted: str = ""
 
 
 @attrs.frozen

@@ -23,7 +23,8 @@ class Trigger(Generic[T_co]):
 
     `attempt`: which attempt of the call it answers; 0 means the one that is open. `rank`: which of the state's
     specialists made it (they count their attempts each for itself); None means the one whose turn it is. `by` and `why`
-    are set where a person said so. `detail` is kept in the log and never reaches the chart (a traceback).
+    are set where a person said so. `detail` is kept in the log and never reaches the chart (a traceback). `warnings`
+    travel beside the value.
     """
 
     value: T_co
@@ -34,6 +35,7 @@ class Trigger(Generic[T_co]):
     why: str = ""
     detail: str = ""
     rank: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Completed(Trigger[T_co]):
@@ -57,13 +59,16 @@ class Done(Trigger[None]):
 
 @attrs.frozen
 class Start:
-    """Begin `run` of a workflow with `value`. Everything that identifies the run for ever is in here."""
+    """Begin `run` of a workflow with `value`. Everything that identifies the run for ever is in here. `trusted`: the
+    rule by which `value` is; "" where it is not.
+    """
 
     run: str
     value: Any
     at: float = 0.0
     tenant: str = ""
     root: str = ""
+    trusted: str = ""
 
 
 @attrs.frozen

@@ -128,7 +128,9 @@ def said(event: Event) -> str:
                 f"; {event.next} is tried instead" if event.next else ""
             )
         case CallCompleted():
-            return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}"
+            trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
+            warned = "".join(f"; warning: {short(warning)}" for warning in event.warnings)
+            return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}{trusted}{warned}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
@@ -369,7 +371,16 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
         "values": [
-            {"by": value.by, "specialist": value.specialist, "attempt": value.attempt, **plain(value.payload)}
+            {
+                "by": value.by,
+                "specialist": value.specialist,
+                "attempt": value.attempt,
+                "fallback": value.fallback,
+                "reads": list(value.reads),
+                "warnings": list(value.warnings),
+                "trusted": value.trusted,
+                **plain(value.payload),
+            }
             for value in run.values
         ],
         "taken": dict(run.taken),

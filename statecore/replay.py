@@ -12,6 +12,7 @@ import attrs
 
 from statecore.call import CallState
 from statecore.decider import decide
+from statecore.envelope import DERIVED
 from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
 from statecore.events import (
     CallAsked,
@@ -197,9 +198,10 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
 
     match turn.events[0]:
         case RunStarted() as event:
-            return Start(turn.stream, live(event.input), turn.at, event.tenant, event.root)
+            return Start(turn.stream, live(event.input), turn.at, event.tenant, event.root, event.trusted)
         case CallCompleted() as event:
-            return Completed(live(event.value), event.call, event.attempt, turn.at, event.by, event.why)
+            said = (event.by, event.why)
+            return Completed(live(event.value), event.call, event.attempt, turn.at, *said, warnings=event.warnings)
         case CallFailed(output=Payload() as output) as event:
             return Completed(live(output), event.call, event.attempt, turn.at, event.by, event.why)
         case CallFailed() as event:
@@ -227,11 +229,11 @@ class _Then:
     def __init__(self, machine: Machine, events: Sequence[Event]) -> None:
         self._machine = machine
         self._said = [event for event in events if isinstance(event, CallRefused | CallDeferred)]
-        self._after = events[0] if isinstance(events[0], CallFailed) else None
+        self._after = events[0] if isinstance(events[0], CallFailed | CallCompleted) else None
 
     def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Said]:
         if side == "after":
-            return self._refused(self._after)
+            return self._judged(self._after)
         if not self._said or self._said[0].call != question.call:
             return "", Pass()
         match self._said.pop(0):
@@ -240,8 +242,12 @@ class _Then:
             case CallDeferred(guard=guard, why=why, wake=wake):
                 return guard, Defer(why, wake)
 
-    def _refused(self, event: CallFailed | None) -> tuple[str, Said]:
-        """An output that was rejected then is rejected again, with the failure that the guard chose."""
+    def _judged(self, event: CallFailed | CallCompleted | None) -> tuple[str, Said]:
+        """An output that was rejected then is rejected again, with the failure that the guard chose; one that a guard
+        vouched for is trusted again.
+        """
+        if isinstance(event, CallCompleted):
+            return event.trusted if event.trusted != DERIVED else "", Pass()
         if event is None or event.output is None:
             return "", Pass()
         return "", Refuse("", self._machine.contracts[event.failure.contract].unpack(event.failure))

@@ -41,7 +41,8 @@ from statecore.table import Config
 @attrs.frozen
 class Value:
     """A recorded value. `id`: its place in the run's values. `by`: the state whose outcome it was (`start`, `signal`:
-    the world's).
+    the world's). `reads`: ids of the values that its request was made of. `trusted`: the rule by which it is, "" where
+    it is not.
     """
 
     id: int
@@ -50,6 +51,9 @@ class Value:
     specialist: str = ""
     attempt: int = 0
     fallback: bool = False
+    reads: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    trusted: str = ""
 
 
 class Trail(Sequence[Value]):
@@ -223,9 +227,16 @@ class Draft:
         self.seq += 1
         _APPLY[type(event)](self, event)
 
-    def value(self, by: str, payload: Payload, call: Call | None = None) -> None:
-        id = len(self.values) + len(self.new)
-        value = Value(id, by, payload, call.specialist, call.attempt, call.rank > 0) if call else Value(id, by, payload)
+    def value(
+        self,
+        by: str,
+        payload: Payload,
+        call: Call | None = None,
+        warnings: tuple[str, ...] = (),
+        trusted: str = "",
+    ) -> None:
+        made = (call.specialist, call.attempt, call.rank > 0, call.reads) if call else ("", 0, False, ())
+        value = Value(len(self.values) + len(self.new), by, payload, *made, warnings, trusted)
         self.new.append(value)
         self.newest[by, payload.contract] = value
 
@@ -252,7 +263,7 @@ class Draft:
 def _run_started(draft: Draft, event: RunStarted) -> None:
     draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
     draft.tenant, draft.root, draft.started = event.tenant, event.root or draft.id, draft.at
-    draft.value(START, event.input)
+    draft.value(START, event.input, trusted=event.trusted)
 
 
 def _moved(draft: Draft, event: Moved) -> None:
@@ -290,7 +301,8 @@ def _call_refused(draft: Draft, event: CallRefused) -> None:
 
 
 def _call_completed(draft: Draft, event: CallCompleted) -> None:
-    draft.value(_state(event.call), event.value, draft.calls.pop(event.call, None))
+    call = draft.calls.pop(event.call, None)
+    draft.value(_state(event.call), event.value, call, event.warnings, event.trusted)
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:

@@ -7,12 +7,13 @@ rejected. An async function runs on the engine's loop, any other in a thread.
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints, overload
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, overload
 
 import attrs
 
 from statecore.call import Call
 from statecore.contract import Contract, compared, contract_of, spelled
+from statecore.envelope import Warned
 from statecore.errors import DefinitionError
 from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
 from statecore.messages import members
@@ -39,7 +40,7 @@ Reconcile = Callable[[Call], Awaitable[Any]]
 @attrs.frozen(eq=False)
 class Specialist(Generic[I, O_co]):
     """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit
-    tests.
+    tests. `derives`: its output comes from its request alone, and is as trusted as what that was made of.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Specialist(Generic[I, O_co]):
     told_call: bool = False
     reconcile: Reconcile | None = None
     kind: Kind = "function"
+    derives: bool = False
     is_async: bool = attrs.field(
         init=False, default=attrs.Factory(lambda self: inspect.iscoroutinefunction(self.fn), takes_self=True)
     )
@@ -71,6 +73,10 @@ class Specialist(Generic[I, O_co]):
 
 class _Decorator(Protocol):
     @overload
+    def __call__(self, fn: Callable[[I], Awaitable[Warned[O]]], /) -> Specialist[I, O]: ...
+    @overload
+    def __call__(self, fn: Callable[[I, Call], Awaitable[Warned[O]]], /) -> Specialist[I, O]: ...
+    @overload
     def __call__(self, fn: Callable[[I], Awaitable[O]], /) -> Specialist[I, O]: ...
     @overload
     def __call__(self, fn: Callable[[I, Call], Awaitable[O]], /) -> Specialist[I, O]: ...
@@ -87,6 +93,8 @@ def specialist(
     effect: Effect = "once",
     fails: Sequence[type[Failure]] = (),
     reconcile: Reconcile | None = None,
+    *,
+    derives: bool = False,
 ) -> _Decorator:
     """Make a specialist of a function. Raises DefinitionError where its annotations are no contracts.
 
@@ -120,6 +128,7 @@ def specialist(
             fn,
             told,
             reconcile,
+            derives=derives,
         )
 
     return made
@@ -162,10 +171,12 @@ def _contracts(fn: Callable[..., Any], wrong: _Wrong) -> tuple[type, tuple[type,
             f"its second parameter is told the Call: annotate `{parameters[1]}: Call`, found"
             f" {spelled(hints[parameters[1]])}"
         )
-    for hint in (hints[parameters[0]], *members(hints["return"])):
+    returned = [get_args(hint)[0] if get_origin(hint) is Warned else hint for hint in members(hints["return"])]
+    gives = tuple(dict.fromkeys(member for hint in returned for member in members(hint)))
+    for hint in (hints[parameters[0]], *gives):
         if not (isinstance(hint, type) and attrs.has(hint)):
             raise wrong(
                 f"its annotations are its contracts: expected attrs classes, found {spelled(hint)}; give the value a"
                 " class with named fields"
             )
-    return hints[parameters[0]], members(hints["return"]), len(parameters) == 2
+    return hints[parameters[0]], gives, len(parameters) == 2

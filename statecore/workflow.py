@@ -62,10 +62,13 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
         "attempts": state.attempts,
         "timeout": state.timeout,
         "specialists": [
-            [s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)]
+            [
+                *(s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)),
+                *(["derives"] if s.derives else []),
+            ]
             for s in state.specialists
         ],
-        "guards": [guard.name for guard in state.guards],
+        "guards": [f"{guard.name}{' vouches' if getattr(guard, 'vouches', False) else ''}" for guard in state.guards],
         "give": getattr(state.give, "__name__", "") if state.give else "",
     }
 
