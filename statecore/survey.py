@@ -24,6 +24,9 @@ from statecore.workflow import Machine
 TOO_MANY = 10_000
 """Nodes of the worst-case search, which takes some 0.2 ms for each; beyond that no figure is given."""
 
+MANY = 7
+"""Specialists of one workflow that are not warned of: what one reads at a glance (Miller, The magical number seven)."""
+
 Used = tuple[tuple[str, int], ...]
 Place = tuple[Config, Used]
 
@@ -45,7 +48,7 @@ class Policy:
 
     `attempts`: how often it is called before that; `then`: the fallback that is called, `sure`: whatever happened
     before, or only where nothing did; `moves`: where the chart goes where no fallback is called, empty for a run that
-    is parked.
+    is parked; `kinds`: of each of them, whether that is to abandon the run, to escalate or to reroute it.
     """
 
     state: str
@@ -55,11 +58,19 @@ class Policy:
     then: str
     sure: bool
     moves: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The words for what is done, in the order in which it is done."""
+        ends = () if self.then and self.sure else tuple(dict.fromkeys(self.kinds)) or ("escalate",)
+        return (*(["retry"] if self.attempts > 1 else []), *(["reroute"] if self.then else []), *ends)
 
     def __str__(self) -> str:
-        ends = " or ".join(self.moves) or "parked until somebody settles it"
-        fallback = f"{self.then} is called" if self.then else ""
-        steps = [f"{self.attempts} attempts"] if self.attempts > 1 else []
+        moves = [f"{kind} by {move}" for kind, move in zip(self.kinds, self.moves, strict=True)]
+        ends = " or ".join(moves) or "escalate: parked until somebody settles it"
+        fallback = f"reroute to {self.then}" if self.then else ""
+        steps = [f"retry, {self.attempts} attempts in all"] if self.attempts > 1 else []
         if fallback and self.sure:
             steps.append(fallback)
         else:
@@ -92,6 +103,11 @@ class Survey:
         for (path, who, policy), failures in _by_policy(self.machine).items():
             several = len(chart.state(path).specialists) > 1
             yield f"  {path:<22} {', '.join(failures)}{f' of {who}' if several else ''}: {policy}"
+        if len(known := {s.name for node in chart.working for s in chart.state(node.path).specialists}) > MANY:
+            yield (
+                f"\nwarning: {len(known)} specialists in one workflow, and above {MANY} nobody keeps an overview: move"
+                " some into a workflow of their own"
+            )
         yield "\nworst case, crashes aside"
         yield from self._worst()
 
@@ -124,7 +140,13 @@ class Survey:
                 for a in chart.arrows
             ],
             "failures": [
-                {"state": p.state, "specialist": p.specialist, "failure": p.failure, "policy": str(p)}
+                {
+                    "state": p.state,
+                    "specialist": p.specialist,
+                    "failure": p.failure,
+                    "steps": list(p.steps),
+                    "policy": str(p),
+                }
                 for p in policies(self.machine)
             ],
             "table": {
@@ -211,6 +233,7 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
     settled = failure in (NotDone, Broken) or unknown
     falls = not settled and (specialist.effect == "pure" or untouched) and rank + 1 < len(state.specialists)
     letter = machine.table.letter(node.path, Failed, OutcomeUnknown if unknown else failure)
+    moves = _targets(machine, letter) if letter else []
     return Policy(
         node.path,
         specialist.id,
@@ -218,14 +241,29 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
         state.attempts if issubclass(failure, RETRIED) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
-        tuple(_targets(machine, letter)) if letter else (),
+        tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves),
+        tuple(_kind(machine.chart, move) for move in moves),
     )
 
 
-def _targets(machine: Machine, letter: Letter) -> list[str]:
+def _targets(machine: Machine, letter: Letter) -> list[Move]:
+    """The moves that may answer, each once where they name the same transitions and states."""
     rows = [row for (_, asked), row in machine.table.rows.items() if asked == letter]
     moves = [move for row in rows for _, move in leaves(row) if move is not None]
-    return list(dict.fromkeys(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves))
+    return list({(move.transitions, move.config.states): move for move in moves}.values())
+
+
+def _kind(chart: Chart, move: Move) -> str:
+    """Abandoned: the run ends as failed. Escalated: somebody outside is asked. Else the work goes another way."""
+    nodes = [chart.nodes[path] for path in move.entered if chart.nodes[path].state is not None]
+    if any(node.final and node.parent is None and node.outcome == "failed" for node in nodes):
+        return "abandon"
+    outside = [not node.final and all(s.kind == "person" for s in _workers(node)) for node in nodes]
+    return "escalate" if outside and all(outside) else "reroute"
+
+
+def _workers(node: Node) -> tuple[Specialist[Any, Any], ...]:
+    return node.state.specialists if node.state else ()
 
 
 def worst_case(chart: Chart, table: Table) -> WorstCase | None:

@@ -2,6 +2,7 @@
 
 import types
 from collections import Counter
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -29,7 +30,7 @@ from statecore.call import Call, CallState
 from statecore.decider import decide
 from statecore.errors import DefinitionError
 from statecore.events import CallFailed, CallStarted, CallUnknown, Event, Moved
-from statecore.failures import Crashed, NotDone, OutcomeUnknown, Rejected
+from statecore.failures import Crashed, NotDone, OutcomeUnknown, Refused, Rejected
 from statecore.guard import Pass, Refuse, Verdict
 from statecore.messages import Elapsed, Input, Start
 from statecore.run import Run, fold
@@ -399,14 +400,14 @@ def expected(policy: Policy, attempt: int, touched: bool) -> str:
 def test_refusals_and_broken_hand_overs_follow_their_policies() -> None:
     """A guard before the call harmed nothing, so every fallback may be tried; a hand-over that raises has none."""
     found = {(p.state, p.specialist, p.failure): p for p in policies(Many.machine)}
-    assert str(found["sending", "send@3", "Refused"]) == "ask@1 is called"
-    assert str(found["putting", "put@2", "Refused"]).startswith("ask@1 is called")
-    assert str(found["keeping", "put@2", "Broken"]) == "gave_up -> lost"
+    assert str(found["sending", "send@3", "Refused"]) == "reroute to ask@1"
+    assert str(found["putting", "put@2", "Refused"]).startswith("reroute to ask@1")
+    assert str(found["keeping", "put@2", "Broken"]) == "abandon by gave_up -> lost"
     assert ("keeping", "ask@1", "Broken") not in found
-    assert str(found["asking", "ask@1", "TimedOut"]) == "3 attempts, then put@2 is called"
-    assert str(found["asking", "put@2", "Unavailable"]) == "3 attempts, then gave_up -> lost"
-    assert str(found["sending", "send@3", "TimedOut"]) == "parked until somebody settles it"
-    assert str(found["checking", "send@3", "TimedOut"]) == "unsure -> lost"
+    assert str(found["asking", "ask@1", "TimedOut"]) == "retry, 3 attempts in all, then reroute to put@2"
+    assert str(found["asking", "put@2", "Unavailable"]) == "retry, 3 attempts in all, then abandon by gave_up -> lost"
+    assert str(found["sending", "send@3", "TimedOut"]) == "escalate: parked until somebody settles it"
+    assert str(found["checking", "send@3", "TimedOut"]) == "abandon by unsure -> lost"
 
 
 def test_check_tells_it_all_on_one_page() -> None:
@@ -415,5 +416,59 @@ def test_check_tells_it_all_on_one_page() -> None:
     assert "SupportTicket 2, takes Ticket" in shown
     assert "triaging               triage@3 (pure), 3 attempts, at most 600 s, guards confidence: finding out" in shown
     assert "redo                   reviewing -> drafting on Completed[Review], at most 3 times" in shown
-    assert "sending                TimedOut, OutcomeUnknown: parked until somebody settles it" in shown
+    assert "sending                TimedOut, OutcomeUnknown: escalate: parked until somebody settles it" in shown
     assert "at most 10 calls on one path\n" in shown
+
+
+def test_the_words_of_a_policy_are_retry_reroute_escalate_and_abandon() -> None:
+    """In the order in which they happen; a state where only the world can move the run is an escalation."""
+
+    @specialist("guess", version="1", effect="pure", fails=[Unavailable])
+    async def guess(text: Num) -> Num:
+        return text
+
+    @specialist("guess_again", version="1", effect="pure")
+    async def guess_again(text: Num) -> Num:
+        return text
+
+    class Guessing(Workflow[Num], version="1"):
+        """Guess, or have somebody look."""
+
+        guessing = State(guess, initial=True, attempts=2, fallback=[guess_again])
+        checking = State(guess)
+        stuck = State()
+        done = State(final=True)
+        lost = State(final=True, outcome="failed")
+
+        guessed = (guessing | checking).to(done, on=Completed[Num])
+        crashed = guessing.to(checking, on=Failed[Crashed])
+        unclear = guessing.to(stuck, on=Failed[Refused])
+        told = stuck.to(done, on=Signal[Num])
+        gave_up = any_state.to(lost, on=Failed)
+
+    found = {(p.specialist, p.failure): p.steps for p in policies(Guessing.machine) if p.state == "guessing"}
+    assert found["guess@1", "Unavailable"] == ("retry", "reroute")
+    assert found["guess_again@1", "Refused"] == ("escalate",)
+    assert found["guess_again@1", "Crashed"] == ("reroute",)
+    assert found["guess_again@1", "TimedOut"] == ("retry", "abandon")
+
+
+def newest_of(num: Num) -> Num:
+    return num
+
+
+def test_more_than_seven_specialists_are_warned_of() -> None:
+    """Seven is not too many, eight are."""
+
+    def crowded(count: int) -> str:
+        made = [specialist(f"work_{number}", version="1", effect="pure")(newest_of) for number in range(count)]
+        states: dict[str, Any] = {f"s{n}": State(s, initial=not n, give=newest) for n, s in enumerate(made)}
+        states |= {"done": State(final=True), "lost": State(final=True, outcome="failed")}
+        chain = [*(states[f"s{n}"] for n in range(count)), states["done"]]
+        states |= {f"t{n}": a.to(b, on=Completed[Num]) for n, (a, b) in enumerate(pairwise(chain))}
+        states["gave_up"] = any_state.to(states["lost"], on=Failed)
+        body = types.new_class("Crowded", (Workflow[Num],), {"version": "1"}, lambda ns: ns.update(states))
+        return "\n".join(survey(body.machine).lines())
+
+    assert "warning: 8 specialists in one workflow" in crowded(8)
+    assert "warning" not in crowded(7)
