@@ -286,9 +286,9 @@ def doctor(vacuum: bool, db: str, as_json: bool) -> None:
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
 
-from statecore import clilog  # noqa: E402 - it is made of what stands above
+from statecore import clilog, clireading  # noqa: E402 - they are made of what stands above
 
-for command in clilog.COMMANDS:
+for command in (*clilog.COMMANDS, *clireading.COMMANDS):
     cli.add_command(command)
 
 # -- how commands are carried out

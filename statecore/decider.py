@@ -413,10 +413,22 @@ class _Turn:
         ids: list[int] = []
         for param in params:
             found = self.fitting(param)
+            if not (found or param.many or param.optional):
+                raise MissingContext(self.missing(param))
             ids += [value.id for value in found]
             made = [self.handed(param, value) for value in found]
             arguments[param.name] = made if param.many else made[0] if made else None
         return arguments, tuple(ids)
+
+    def missing(self, param: Param) -> str:
+        """A checked declaration always has it; a run that was moved to another one, or edited, may not."""
+        gives = [node.path for node in self.machine.chart.working if self.may_give(node.path, param)]
+        named = ", ".join(f"`{path}`" for path in gives) or "the run's input or a signal"
+        return f"`{param}`, which {named} should have given; the dependency may have failed"
+
+    def may_give(self, path: str, param: Param) -> bool:
+        given = [contract.cls for each in self.machine.chart.state(path).specialists for contract in each.gives]
+        return any(param.fits(path, cls) for cls in given)
 
     def fitting(self, param: Param) -> list[Value]:
         contracts = self.machine.contracts
@@ -486,7 +498,8 @@ class _Turn:
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)
         sources = tuple(dict.fromkeys(self.run.value_at(id).by for id in call.reads))
-        return Question(value, self.run.id, *asked, self.at, self.run.tenant, sources, self.trusted(call))
+        more = self.following(call, True) is not None
+        return Question(value, self.run.id, *asked, self.at, self.run.tenant, sources, self.trusted(call), more)
 
     def trusted(self, call: Call) -> bool:
         """Whether everything that the request of a call was made of is trusted."""
@@ -504,6 +517,13 @@ def first(
 def again(call: Call, attempt: int, cuts: int) -> CallStarted:
     """A further attempt of the specialist that has the call, or the same one after a cut."""
     return CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
+
+
+class MissingContext(LookupError):
+    """A hand-over needs a value that no state gave."""
+
+    def __str__(self) -> str:
+        return f"missing required context: {self.args[0]}"
 
 
 class _Raised(Exception):

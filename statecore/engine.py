@@ -45,6 +45,7 @@ from statecore.registry import Registry
 from statecore.replay import rebuild
 from statecore.run import Run
 from statecore.specialist import Specialist
+from statecore.switches import switches
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
@@ -123,7 +124,8 @@ class Engine:
     ) -> None:
         self.log, self.registry, self.clock, self.ids = log, Registry(workflows), clock or SystemClock(), ids
         self.ledger = Ledger()
-        self._admission = Guarded(self.ledger, tuple(guards))
+        self._guards = tuple(guards)
+        self._admission: Guarded | None = None
         self._dispatcher = Dispatcher(str(log.home or ""))
         self._held: dict[str, _Held] = {}
         self._taking_up: dict[str, asyncio.Task[None]] = {}
@@ -271,7 +273,7 @@ class Engine:
         that none is taken for a call that was cut and never was one.
         """
         self._closing = True
-        self._admission = _Closing(self.ledger, self._admission.guards)
+        self._admission = _Closing(self.ledger, self._admission.guards if self._admission else self._guards)
         for held in self._held.values():
             self._stop_timers(held)
         try:
@@ -292,6 +294,19 @@ class Engine:
         deadline = loop.time() + GRACE
         while self._tasks and self._broken is None and (left := deadline - loop.time()) > 0:
             await asyncio.wait(self._tasks, timeout=left)
+
+    async def reconfigure(self) -> None:
+        """Obey what the log now says about which specialists are in rotation. Raises LogError."""
+        off = await switches(self.log)
+        kind = _Closing if self._closing else Guarded
+        self._admission = kind(self.ledger, (off, *self._guards) if off.off else self._guards)
+        self._ask_again_soon()
+
+    async def _configured(self) -> Guarded:
+        if self._admission is None:
+            await self.reconfigure()
+        assert self._admission is not None
+        return self._admission
 
     # -- turns
 
@@ -319,7 +334,8 @@ class Engine:
         async with held.lock:
             if self._broken is not None:
                 raise self._broken
-            events, after = step(held.loaded(), held.run, input, self._admission)
+            admission = self._admission or await self._configured()
+            events, after = step(held.loaded(), held.run, input, admission)
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)

@@ -220,9 +220,19 @@ class Purged:
     why: str
 
 
+@attrs.frozen
+class Switched:
+    """A specialist, by its name without version, was taken out of rotation, or put back."""
+
+    specialist: str
+    on: bool
+    by: str
+    why: str
+
+
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
     | SignalTaken | SignalRefused | Cancelled | Finished
-    | Erased | Purged
+    | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""

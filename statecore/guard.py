@@ -24,7 +24,7 @@ Side = Literal["before", "after"]
 class Question(Generic[V_co]):
     """`value`: the request before a call, its output after. `specialist`: name@version. `at`: seconds since the
     epoch. `sources`: the states that gave what the request was made of (`start`, `signal`: the world). `trusted`:
-    whether all of that is trusted.
+    whether all of that is trusted. `fallback`: whether another specialist is called where this call is refused.
     """
 
     value: V_co
@@ -38,6 +38,7 @@ class Question(Generic[V_co]):
     tenant: str = ""
     sources: tuple[str, ...] = ()
     trusted: bool = False
+    fallback: bool = False
 
 
 @attrs.frozen

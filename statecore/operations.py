@@ -28,7 +28,9 @@ class Operator:
         """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
         what = str(request.get("do"))
         if what in upkeep.DO:
-            return await upkeep.perform(self.engine.log, self.engine.clock, request)
+            done = await upkeep.perform(self.engine.log, self.engine.clock, request)
+            await self.engine.reconfigure()
+            return done
         do = _DO.get(what)
         if do is None:
             raise BadInput(f"expected a request to {', '.join((*_DO, *upkeep.DO))}, found {request.get('do')!r}")

@@ -30,6 +30,7 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    Switched,
 )
 from statecore.log import Turn
 from statecore.run import Run
@@ -147,6 +148,8 @@ def said(event: Event) -> str:
             return f"cancelled{_settled(event.by, event.why)}"
         case Finished():
             return f"finished: {event.outcome}"
+        case Switched():
+            return f"{event.specialist} {'enabled' if event.on else 'disabled'}{_settled(event.by, event.why)}"
         case Erased():
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():

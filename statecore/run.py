@@ -33,6 +33,7 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    Switched,
 )
 from statecore.handover import SIGNAL, START
 from statecore.table import Config
@@ -333,7 +334,7 @@ def _finished(draft: Draft, event: Finished) -> None:
     draft.calls = {}
 
 
-def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged) -> None:
+def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
     """Recorded, and nothing fires."""
 
 
@@ -360,4 +361,5 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     Finished: _finished,
     Erased: _noted,
     Purged: _noted,
+    Switched: _noted,
 }

@@ -1,4 +1,5 @@
-"""What an operator asks of the log itself: import, erase, purge, vacuum.
+"""What an operator asks of the log itself: import, erase, purge, vacuum, and which
+specialists are in rotation.
 
 One table of requests, carried out here where the log is free, and else by the process that holds it. None of them
 needs a workflow, and no run is taken up for them.
@@ -16,6 +17,7 @@ from statecore.errors import BadInput, LogHeld
 from statecore.log import Log
 from statecore.mailbox import NobodyThere, beside, connected
 from statecore.sqlite import SqliteLog
+from statecore.switches import switch
 
 Request = dict[str, Any]
 
@@ -70,6 +72,14 @@ async def _purge(log: Log, clock: Clock, request: Request) -> list[str]:
     return await retention.purge(log, older, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
 
 
+async def _switch(log: Log, clock: Clock, request: Request) -> list[str]:
+    name, on = _text(request, "specialist"), request.get("on")
+    if not isinstance(on, bool):
+        raise BadInput(f"expected `on` to be true or false, found {on!r}")
+    changed = await switch(log, name, on, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    return [name] if changed else []
+
+
 async def _vacuum(log: Log, clock: Clock, request: Request) -> list[str]:
     await log.vacuum()
     return []
@@ -87,4 +97,5 @@ DO: dict[str, Callable[[Log, Clock, Request], Awaitable[list[str]]]] = {
     "erase": _erase,
     "purge": _purge,
     "vacuum": _vacuum,
+    "switch": _switch,
 }

@@ -53,6 +53,7 @@ from statecore.ledger import Ledger
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.run import Run, Trail, Value, evolve, fold, replay
 from tests.crew import Bill, Crew, Frowned, Jammed, Job, Nudge, Piece, Says, Spoilt, Stranger, line, twin, typed
+from tests.support import Draft, Review, SupportTicket, Ticket, Triage
 
 REST = {"completed", "failed", "partial", "cancelled", "parked", "paused", "waiting"}
 
@@ -909,3 +910,22 @@ def test_the_decision_is_recorded_with_what_was_asked_and_answered() -> None:
         (("cut_again",), (("sound", False), ("cut_again < 2", True))),
         (("cut_well",), (("sound", True),)),
     ]
+
+
+def test_a_value_that_is_not_there_calls_nobody_and_says_who_should_have_given_it() -> None:
+    """A checked declaration always has it; a run that lost it fails before the call, and names the dependency."""
+    machine, run = SupportTicket.machine, Run(id="run")
+    for input in (
+        Start("run", Ticket("s", "b")),
+        Completed(Triage("bug", 0.9)),
+        Completed(Draft("text")),
+    ):
+        run = fold(run, decide(machine, run, input), 0.0)
+    lost = attrs.evolve(run, newest={key: value for key, value in run.newest.items() if key[1] != "Draft"})
+    events = decide(machine, lost, Completed(Review(True, "")))
+    failed = next(event for event in events if isinstance(event, CallFailed))
+    assert failed.failure.contract == "Broken" and not any(isinstance(event, CallStarted) for event in events)
+    assert (
+        b"missing required context: `draft: Draft`, which `drafting` should have given; the dependency may have failed"
+        in failed.failure.data
+    )

@@ -30,6 +30,7 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    Switched,
 )
 from statecore.log import Turn
 from statecore.run import Run, fold
@@ -62,6 +63,8 @@ EVENTS: tuple[Event, ...] = (
     Finished("failed"),
     Erased("ada", "asked to"),
     Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
+    Switched("write", False, "ada", "it hangs"),
+    CallCompleted("left#1", DRAFT, warnings=("from memory",), trusted="ranged"),
 )
 
 

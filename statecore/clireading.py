@@ -1,0 +1,81 @@
+"""Commands that read: what was handed to whom, and who there is to hand something to."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from statecore import cli
+from statecore.errors import BadInput
+from statecore.present import times
+
+
+@click.command()
+@cli._run_id
+@cli._db
+@cli._json
+def messages(name: str, db: str, as_json: bool) -> None:
+    """List what was handed to whom in a run: from, to, contract, size, and what it was made of."""
+    from statecore.handed import handed
+    from statecore.inquiry import shown
+
+    found = cli._run(shown(cli._database(db), name))
+    sent = list(handed(found.run, found.turns))
+    if as_json:
+        cli._print_json([message.as_json() for message in sent])
+        return
+    cli._print(*(line for message in sent for line in message.lines()))
+    cli._print(f"{times(len(sent), 'hand-over')} in {found.run.id}")
+
+
+@click.command()
+@click.argument("name", metavar="[NAME]", required=False, default="")
+@click.option("--disable", "switch", flag_value="disable", help="Take it out of rotation, until it is enabled.")
+@click.option("--enable", "switch", flag_value="enable", help="Put it back.")
+@click.option("--by", default="", help="Who says so.")
+@click.option("--why", default="", help="Why.")
+@cli._refs
+@cli._db
+@cli._json
+def specialists(
+    name: str, switch: str | None, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool
+) -> None:
+    """List the specialists of the loaded workflows: contracts, limits, and what each is doing; or disable one."""
+    loaded, database = cli._loaded(refs), cli._database(db)
+    if switch:
+        name = _switch(database, loaded, name, switch, by, why)
+    found = cli._run(_roster(database if database.exists() else None, loaded, name))
+    if as_json:
+        cli._print_json([entry.as_json() for entry in found])
+        return
+    cli._print(*(line for entry in found for line in entry.lines()))
+    if not found:
+        cli._print("no specialist: name a workflow with --workflow, or under `workflows` in statecore.toml")
+
+
+def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str, why: str) -> str:
+    """Disable or enable; the name without its version."""
+    from statecore.inquiry import existing
+    from statecore.roster import named
+    from statecore.upkeep import carry_out
+
+    if not (name and by and why):
+        raise BadInput(f"expected NAME, --by and --why with --{switch}")
+    name = named(loaded, name).name
+    request = {"do": "switch", "specialist": name, "on": switch == "enable", "by": by, "why": why}
+    if not cli._run(carry_out(existing(database), request)):
+        cli._note(f"{name} was {switch}d already")
+    return name
+
+
+async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[Any]:
+    from statecore.inquiry import reading
+    from statecore.roster import roster
+
+    if database is None:
+        return await roster(None, loaded, name)
+    async with reading(database) as log:
+        return await roster(log, loaded, name)
+
+
+COMMANDS: tuple[click.Command, ...] = (messages, specialists)

@@ -1,0 +1,93 @@
+"""Every hand-over of a run: who gave what to whom, on which contract. A projection of its turns."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from statecore.events import CallAsked, CallStarted, Payload
+from statecore.handover import SIGNAL, START
+from statecore.log import Turn
+from statecore.present import clock, plain, summary, visible
+from statecore.run import Run, Value
+
+DIGEST = 12
+"""Hex digits of a digest that a line shows."""
+
+
+@attrs.frozen
+class Source:
+    """One value that a request was made of. `by`: the state that gave it, `start` or `signal` for the world."""
+
+    by: str
+    specialist: str
+    contract: str
+    fallback: bool
+    warnings: tuple[str, ...]
+    trusted: str
+
+    def __str__(self) -> str:
+        who = {START: "the input", SIGNAL: "a signal"}.get(self.by) or f"{self.by} ({self.specialist or 'failed'})"
+        marks = [*(["by the fallback"] if self.fallback else []), *(f"warned: {warning}" for warning in self.warnings)]
+        return f"{who} {self.contract}" + (f" [{'; '.join(marks)}]" if marks else "")
+
+
+@attrs.frozen
+class Message:
+    """A request as one specialist was handed it. `at`: seconds since the epoch. `sources`: what it was made of."""
+
+    at: float
+    call: str
+    to: str
+    sources: tuple[Source, ...]
+    request: Payload
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the stored bytes, in hex."""
+        return hashlib.sha256(self.request.data).hexdigest()
+
+    def lines(self) -> Iterator[str]:
+        size = f"{len(self.request.data):,} bytes, sha256 {self.digest[:DIGEST]}"
+        yield visible(f"{clock(self.at)}  {self.call} -> {self.to}  {self.request.contract}, {size}")
+        yield visible(f"{'':>14}from {', '.join(map(str, self.sources)) or 'nothing recorded'}")
+        yield f"{'':>14}{summary(self.request)}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "call": self.call,
+            "to": self.to,
+            "from": [attrs.asdict(source) for source in self.sources],
+            "bytes": len(self.request.data),
+            "sha256": self.digest,
+            "request": plain(self.request),
+        }
+
+
+def handed(run: Run, turns: Iterable[Turn]) -> Iterator[Message]:
+    """The hand-overs of a run, in order: one for each specialist that a call went to, whatever its attempts."""
+    seen: set[tuple[str, int]] = set()
+    requests: dict[str, tuple[tuple[int, ...], Payload]] = {}
+    for turn in turns:
+        for event in turn.events:
+            if isinstance(event, CallStarted | CallAsked) and (event.call, event.rank) not in seen:
+                seen.add((event.call, event.rank))
+                reads, request = _request(event, run.values, requests)
+                requests[event.call] = reads, request
+                sources = tuple(_source(run.values[id]) for id in reads)
+                yield Message(turn.at, event.call, event.specialist, sources, request)
+
+
+def _request(
+    event: CallStarted | CallAsked, values: Sequence[Value], before: dict[str, tuple[tuple[int, ...], Payload]]
+) -> tuple[tuple[int, ...], Payload]:
+    """What an event leaves out stayed what it was, or is the value that was read, handed over as it is."""
+    reads = event.reads or before.get(event.call, ((), None))[0]
+    known = before[event.call][1] if event.call in before else None
+    return reads, event.request or known or values[reads[0]].payload
+
+
+def _source(value: Value) -> Source:
+    return Source(value.by, value.specialist, value.payload.contract, value.fallback, value.warnings, value.trusted)

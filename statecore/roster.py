@@ -1,0 +1,167 @@
+"""Who works here: the specialists of the loaded workflows, where they stand, and what they are doing."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from statecore.call import Call, CallState
+from statecore.errors import LogError
+from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
+from statecore.log import Log, StreamInfo
+from statecore.present import moment, short
+from statecore.registry import Registry
+from statecore.replay import rebuild
+from statecore.retention import FINISHED, not_system
+from statecore.run import Run
+from statecore.specialist import Specialist
+from statecore.switches import switches
+from statecore.workflow import Workflow
+
+LOOKED_AT = 50
+"""Finished runs, the newest, in which the last outcome of a specialist is looked for, besides all that are open."""
+
+
+@attrs.frozen
+class Place:
+    """A state that calls a specialist. `rank`: 0 for its own, n for its n-th fallback. `timeout`: seconds."""
+
+    workflow: str
+    state: str
+    rank: int
+    attempts: int
+    timeout: float
+    guards: tuple[str, ...]
+
+    def __str__(self) -> str:
+        as_what = f"fallback {self.rank}" if self.rank else "first"
+        tries = f", {self.attempts} attempts" if self.attempts > 1 else ""
+        guards = f", guards {', '.join(self.guards)}" if self.guards else ""
+        return f"{self.workflow}.{self.state}: {as_what}, at most {self.timeout:g} s{tries}{guards}"
+
+
+@attrs.frozen
+class Doing:
+    """What the log says of a specialist. `calls`: open ones that are its turn, with the run of each. `last`: how the
+    last call that ended did: "" where none is known. `off`: by whom it was taken out of rotation, and why.
+    """
+
+    calls: tuple[Call, ...] = ()
+    last: str = ""
+    off: Switched | None = None
+
+    @property
+    def status(self) -> str:
+        """disabled, busy, failed or idle."""
+        if self.off:
+            return "disabled"
+        if any(call.status is CallState.STARTED for call in self.calls):
+            return "busy"
+        return "failed" if self.last not in ("", "completed") else "idle"
+
+
+@attrs.frozen
+class Entry:
+    specialist: Specialist[Any, Any]
+    places: tuple[Place, ...]
+    doing: Doing
+
+    def lines(self) -> Iterator[str]:
+        made, doing = self.specialist, self.doing
+        yield f"{made.id}  {doing.status}"
+        yield f"  {made.kind}, effect {made.effect}{', derives' if made.derives else ''}"
+        fails = f", fails with {', '.join(f.__name__ for f in made.fails)}" if made.fails else ""
+        yield f"  takes {made.takes.name}, gives {' | '.join(given.name for given in made.gives)}{fails}"
+        for place in self.places:
+            yield f"  in {place}"
+        for call in doing.calls:
+            yield f"  {call.status.value} {call.run} {call.id}, since {moment(call.since)}"
+        if doing.off:
+            yield f"  disabled by {short(doing.off.by)}: {short(doing.off.why)}"
+        if doing.last:
+            yield f"  its last call: {doing.last}"
+
+    def as_json(self) -> dict[str, Any]:
+        made, doing = self.specialist, self.doing
+        return {
+            "name": made.name,
+            "version": made.version,
+            "status": doing.status,
+            "kind": made.kind,
+            "effect": made.effect,
+            "derives": made.derives,
+            "takes": made.takes.name,
+            "gives": [given.name for given in made.gives],
+            "fails": [failure.__name__ for failure in made.fails],
+            "places": [attrs.asdict(place) for place in self.places],
+            "calls": [
+                {"run": call.run, "call": call.id, "status": call.status.value, "since": call.since}
+                for call in doing.calls
+            ],
+            "last": doing.last,
+            "disabled": {"by": doing.off.by, "why": doing.off.why} if doing.off else None,
+        }
+
+
+def registered(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, tuple[Specialist[Any, Any], tuple[Place, ...]]]:
+    """Every specialist of these workflows, by name@version, with the states that call it."""
+    found: dict[str, tuple[Specialist[Any, Any], tuple[Place, ...]]] = {}
+    for machine in Registry(workflows).machines:
+        chart = machine.chart
+        for node in chart.working:
+            state = chart.state(node.path)
+            guards = tuple(guard.name for guard in state.guards)
+            for rank, made in enumerate(state.specialists):
+                place = Place(f"{chart.name} {chart.version}", node.path, rank, state.attempts, state.timeout, guards)
+                found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
+    return found
+
+
+def named(workflows: Iterable[type[Workflow[Any]]], name: str) -> Specialist[Any, Any]:
+    """By name or name@version. Raises UnknownSpecialist."""
+    return Registry(workflows).specialist(name)
+
+
+async def roster(log: Log | None, workflows: Iterable[type[Workflow[Any]]], name: str = "") -> list[Entry]:
+    """The specialists, or those called `name` (with its version or without). Raises UnknownSpecialist, LogError."""
+    if name:
+        named(workflows, name)
+    wanted = {id: made for id, made in registered(workflows).items() if name in ("", id, made[0].name)}
+    off = (await switches(log)).off if log else {}
+    calls, last = await _looked(log) if log else ([], {})
+    return [
+        Entry(made, places, Doing(tuple(c for c in calls if c.specialist == id), last.get(id, ""), off.get(made.name)))
+        for id, (made, places) in sorted(wanted.items())
+    ]
+
+
+async def _looked(log: Log) -> tuple[list[Call], dict[str, str]]:
+    """Open calls of all runs that go on, and how the last call of each specialist ended."""
+    infos = not_system(await log.streams())
+    finished = [info for info in infos if info.label in FINISHED]
+    calls: list[Call] = []
+    ended: dict[str, tuple[float, str]] = {}
+    for info in [*finished[-LOOKED_AT:], *(info for info in infos if info.label not in FINISHED)]:
+        for run in await _readable(log, info, ended):
+            calls += run.calls.values()
+    return calls, {specialist: how for specialist, (_, how) in ended.items()}
+
+
+async def _readable(log: Log, info: StreamInfo, ended: dict[str, tuple[float, str]]) -> list[Run]:
+    try:
+        who: dict[str, str] = {}
+        async for turn in log.read(info.name):
+            for event in turn.events:
+                _note(event, turn.at, who, ended)
+        return [] if info.label in FINISHED else [await rebuild(log, info.name)]
+    except LogError:
+        return []
+
+
+def _note(event: Event, at: float, who: dict[str, str], ended: dict[str, tuple[float, str]]) -> None:
+    if isinstance(event, CallStarted):
+        who[event.call] = event.specialist
+    elif isinstance(event, CallCompleted | CallFailed | CallUnknown) and event.call in who:
+        how = event.failure.contract if isinstance(event, CallFailed) else "unknown"
+        how = "completed" if isinstance(event, CallCompleted) else how
+        ended[who[event.call]] = max(ended.get(who[event.call], (at, how)), (at, how))

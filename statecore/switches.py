@@ -1,0 +1,69 @@
+"""Specialists that somebody took out of rotation: a stream of decisions, and the guard that obeys them.
+
+While a specialist is off, its calls go to the fallback where the state has one, and else wait until it is on again: nothing
+is lost. What is in flight goes on. The switch is by name, for all versions and workflows of this log, and outlasts the
+process.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+
+from statecore.errors import BadInput, UnknownRun
+from statecore.events import Switched
+from statecore.failures import Failure
+from statecore.guard import Defer, Pass, Question, Refuse, Side, Verdict
+from statecore.ledger import Ledger
+from statecore.log import Append, Batch, Log
+from statecore.retention import SYSTEM
+
+SWITCHES = f"{SYSTEM}specialists"
+
+
+@attrs.frozen
+class Switches:
+    """`off`: the decision by which each name is out of rotation. A guard, to be asked before all others."""
+
+    off: dict[str, Switched] = attrs.field(factory=dict)
+    name: str = "switch"
+    side: Side = "before"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[object], ledger: Ledger) -> Verdict:
+        decision = self.off.get(question.specialist.partition("@")[0])
+        if decision is None:
+            return Pass()
+        why = f"{decision.specialist} was disabled by {decision.by}: {decision.why}"
+        return Refuse(why) if question.fallback else Defer(why)
+
+
+async def switches(log: Log) -> Switches:
+    """As the log has them."""
+    off: dict[str, Switched] = {}
+    for event in await _decisions(log):
+        off.pop(event.specialist, None)
+        if not event.on:
+            off[event.specialist] = event
+    return Switches(off)
+
+
+async def switch(log: Log, specialist: str, on: bool, at: float, *, by: str, why: str) -> bool:
+    """Record a decision; False where it was so already. `specialist`: its name without version. Raises BadInput."""
+    if not specialist.isidentifier():
+        raise BadInput(f"expected the name of a specialist without its version, found {specialist!r}")
+    if on == (specialist not in (await switches(log)).off):
+        return False
+    made = Switched(specialist, on, by, why)
+    await log.append(Batch((Append(SWITCHES, len(await _decisions(log)), (made,), at, "Switch"),)))
+    return True
+
+
+async def _decisions(log: Log) -> list[Switched]:
+    try:
+        return list(_switched([event async for turn in log.read(SWITCHES) for event in turn.events]))
+    except UnknownRun:
+        return []
+
+
+def _switched(events: Iterable[object]) -> Iterable[Switched]:
+    return (event for event in events if isinstance(event, Switched))

@@ -1,0 +1,92 @@
+"""Every hand-over of a run: from, to, contract, size and what it was made of."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from statecore import Completed, Failed, Recorded, State, Transient, Warned, Workflow, any_state
+from statecore.handed import handed
+from statecore.testing import Played, play
+from tests.crew import Crew, Job, Piece
+from tests.desk import Desk
+from tests.support import Draft, Receipt, Review, SupportTicket, Ticket, Triage
+
+SCRIPT = {
+    "triaging": Triage("bug", 0.9),
+    "drafting": [Transient("busy"), Warned(Draft("text"), ["from memory"])],
+    "reviewing": Review(True, ""),
+    "sending": Receipt("r"),
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, capfd, monkeypatch)
+
+
+def told(played: Played) -> list[str]:
+    return [line.strip() for message in handed(played.run, played.turns) for line in message.lines()]
+
+
+def test_each_request_names_who_gave_what_it_was_made_of() -> None:
+    """One for each specialist that a call went to, however many attempts; the input is called so."""
+    played = play(SupportTicket, Ticket("s", "b"), {**SCRIPT, "drafting": Draft("text")})
+    messages = list(handed(played.run, played.turns))
+    assert [(message.call, message.to, message.request.contract) for message in messages] == [
+        ("triaging#1", "triage@3", "Ticket"),
+        ("drafting#1", "write_reply@1", "ReplyRequest"),
+        ("reviewing#1", "critic@1", "Draft"),
+        ("sending#1", "send_reply@1", "SendReply"),
+    ]
+    assert [[source.by for source in message.sources] for message in messages] == [
+        ["start"],
+        ["start", "triaging"],
+        ["drafting"],
+        ["start", "drafting"],
+    ]
+    assert "from the input Ticket, triaging (triage@3) Triage" in told(played)
+    assert messages[0].request.data == b'{"subject":"s","body":"b"}' and len(messages[0].digest) == 64
+
+
+def test_a_fallback_and_its_warnings_travel_downstream() -> None:
+    """Another specialist is another hand-over of the same request; who reads its value sees that it was not the first."""
+    crew = Crew()
+
+    class Cutting(Workflow[Job], version="1"):
+        """Cut with what there is, then polish."""
+
+        cutting = State(
+            crew("cut", Transient("blunt"), fails=[Transient]),
+            initial=True,
+            attempts=2,
+            fallback=[crew("saw", lambda *_: Warned(Piece("rough"), ["it splinters"]))],
+        )
+        polishing = State(crew("polish", takes=Piece), give=lambda_free)
+        done = State(final=True)
+        lost = State(final=True, outcome="failed")
+
+        cut = cutting.to(polishing, on=Completed[Piece])
+        polished = polishing.to(done, on=Completed[Piece])
+        gave_up = any_state.to(lost, on=Failed)
+
+    played = play(Cutting, Job("x"))
+    assert [message.to for message in handed(played.run, played.turns)] == ["cut@1", "saw@1", "polish@1"]
+    assert "from cutting (saw@1) Piece [by the fallback; warned: it splinters]" in told(played)
+
+
+def lambda_free(cutting: Recorded[Piece]) -> Piece:
+    assert cutting.fallback and cutting.warnings == ("it splinters",)
+    return cutting.value
+
+
+def test_the_command_lists_them_with_digest_and_size(desk: Desk) -> None:
+    """For people a few lines, for scripts every field."""
+    run = desk.run(text="tea")
+    said = desk("messages", run)
+    assert said.code == 0 and said.out.endswith(f"1 hand-over in {run}\n")
+    assert "working#1 -> work@1  Errand, 28 bytes, sha256 " in said.out and "from the input Errand" in said.out
+    [message] = json.loads(desk("messages", run, "--json").out)
+    assert (message["to"], message["bytes"], message["request"]["contract"]) == ("work@1", 28, "Errand")
+    assert message["from"][0]["by"] == "start"
+    assert desk("messages", "nope").code == 2
