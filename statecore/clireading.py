@@ -1,5 +1,8 @@
-"""Commands that read: what was handed to whom, and who there is to hand something to."""
+"""Commands that need no run to be taken up: what was handed to whom, who there is to hand something to, and a first
+workflow.
+"""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,4 +81,18 @@ async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[A
         return await roster(log, loaded, name)
 
 
-COMMANDS: tuple[click.Command, ...] = (messages, specialists)
+@click.command()
+@click.argument("directory", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path))
+def init(directory: Path) -> None:
+    """Write a first workflow, one specialist and one reviewer, with its tests."""
+    from statecore.init import begin
+
+    cli._print(*(f"wrote     {path}" for path in begin(directory)))
+    where = f"cd {shlex.quote(str(directory))} && " if directory != Path() else ""
+    question = shlex.quote('{"text": "Why is the sky blue?"}')
+    cli._print(f"next      {where}statecore check questions:Answering")
+    cli._print(f"          statecore run questions:Answering --input {question}")
+    cli._print("          python -m pytest   (pip install 'statecore[testing]' brings it)")
+
+
+COMMANDS: tuple[click.Command, ...] = (messages, specialists, init)
