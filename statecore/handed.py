@@ -84,9 +84,9 @@ def _request(
     event: CallStarted | CallAsked, values: Sequence[Value], before: dict[str, tuple[tuple[int, ...], Payload]]
 ) -> tuple[tuple[int, ...], Payload]:
     """What an event leaves out stayed what it was, or is the value that was read, handed over as it is."""
-    reads = event.reads or before.get(event.call, ((), None))[0]
-    known = before[event.call][1] if event.call in before else None
-    return reads, event.request or known or values[reads[0]].payload
+    known = before.get(event.call)
+    reads = event.reads or (known[0] if known else event.reads)
+    return reads, event.request or (known[1] if known else values[reads[0]].payload)
 
 
 def _source(value: Value) -> Source:
