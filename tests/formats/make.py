@@ -37,6 +37,7 @@ from statecore.replay import rebuild
 from statecore.retention import erase, not_system, purge
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
+from statecore.switches import switch
 from tests.crew import Bill, Crew, Jammed, Job, Nudge, Piece, Spoilt, hang, line, twin
 from tests.support import SupportTicket, Ticket
 
@@ -66,7 +67,11 @@ EVERYTHING = (
     ),
     (CallUnknown("left/one#1", "the process ended while the call was in flight"),),
     (SignalRefused(Payload("Nudge", b"{}"), "nothing waits for it", "you"),),
-    (CallCompleted("left/one#1", Payload("Bill", b'{"total":1.50}'), 1, "me", "it is in the books"),),
+    (
+        CallCompleted(
+            "left/one#1", Payload("Bill", b'{"total":1.50}'), 1, "me", "it is in the books", ("rounded",), "ranged"
+        ),
+    ),
     (CallLate("cutting#1", "Completed", PIECE, 1),),
     (Cancelled("me", "enough"), Finished("cancelled")),
 )  # fmt: skip
@@ -158,6 +163,7 @@ async def fill(path: Path) -> None:
             await log.append(Batch((Append("everything", version, events, 10.5 + number, "made", label),)))
             version += len(events)
         await purge(log, 0.0, 0.0, by="me", why="old")
+        await switch(log, "saw", False, clock.now(), by="me", why="blunt")
         await erase(log, "erased", clock.now(), by="me", why="asked to")
 
 
