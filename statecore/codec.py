@@ -11,7 +11,7 @@ An event of an older version is first made a new one by its upcasters. Names sel
 `statecore.events` and nothing else: stored text imports and builds nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
 from hashlib import sha256
 from math import isfinite
@@ -24,6 +24,7 @@ import msgspec
 
 from statecore.errors import BadInput, Unreadable
 from statecore.events import ERASED, Event, Payload
+from statecore.failures import printable
 from statecore.upcast import UPCASTERS, Upcasters, upcast, version_of
 
 INLINE = 64 * 1024
@@ -151,19 +152,28 @@ class Codec:
     def encode(self, events: Iterable[Event]) -> tuple[bytes, bytes | None, Asides]:
         """The two texts of a turn, and what is stored aside; the second is None where no event carries a payload.
 
-        What was written is read once more before it is given, so that nothing is stored that cannot be read. Raises
-        BadInput: a field of another type than its class says, a payload that is not one JSON value without white space
-        around it, a value or a text of more than 8 MiB.
+        What was written is read once more before it is given, so that nothing is stored that cannot be read, or reads
+        as something else. Raises BadInput: a field of another type than its class says, text with NUL or a lone
+        surrogate, a payload that is not one JSON value without white space around it, a value or a text of more than
+        8 MiB.
         """
         payloads: list[Payload] = []
+        events = tuple(events)
         try:
-            text = _json.encode([self._shapes[type(event)].write(event, payloads) for event in events])
-            self._events.decode(text)
+            rows = [self._shapes[type(event)].write(event, payloads) for event in events]
+            text = _json.encode(rows)
+            if self._events.decode(text) != rows:
+                raise TypeError("it would be read back as another: give each field the type that its class says")
+            if b"\\u0000" in text:
+                _texts_that_can_be_kept(events)
         except KeyError as fault:
             known = ", ".join(sorted(self._versions))
             raise BadInput(f"{fault.args[0].__name__} is no event: one of {known} is expected") from None
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as fault:
-            raise fault if isinstance(fault, BadInput) else BadInput(f"an event cannot be stored: {fault}") from fault
+            if isinstance(fault, BadInput):
+                raise
+            _texts_that_can_be_kept(events)
+            raise BadInput(f"an event cannot be stored: {fault}") from fault
         _bounded("events", len(text))
         joined, asides = _join(payloads) if payloads else (None, NOTHING)
         return text, joined, asides
@@ -212,6 +222,26 @@ class Codec:
             if not 1 <= version <= known:
                 return f"{name} has version {version}, this release knows {known}: use the release that wrote it"
         return ""
+
+
+def _texts_that_can_be_kept(events: Iterable[Event]) -> None:
+    """Raises BadInput naming the first text that JSON or a database would lose."""
+    for event in events:
+        for field in attrs.fields(type(event)):
+            for text in _texts(getattr(event, field.name)):
+                if printable(text) != text:
+                    raise BadInput(
+                        f"{field.name} of {type(event).__name__}: expected text without NUL and lone surrogates,"
+                        f" found {text[:60]!a}: leave them out"
+                    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _texts(part)
 
 
 def _join(payloads: list[Payload]) -> tuple[bytes, Asides]:

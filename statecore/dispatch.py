@@ -94,11 +94,18 @@ def completed(value: Any, call: Call) -> Completed[Any]:
 
 def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any]) -> Failed[Failure]:
     """What a specialist raised, as a value. Whether it may end so is for the decider to judge."""
-    detail = ""
-    if not isinstance(error, specialist.may_fail()):
-        detail = printable("".join(traceback.format_exception(error)))[-TRACEBACK_LIMIT:]
-    failure = error if isinstance(error, Failure) else Crashed(type(error).__name__, told(error))
+    kind = type(error)  # an exception that was made to raise when it is asked would answer isinstance so
+    detail = "" if issubclass(kind, specialist.may_fail()) else _traceback(error)
+    failure: Any = error if issubclass(kind, Failure) else Crashed(kind.__name__, told(error))
     return Failed(failure, call.id, call.attempt, detail=detail, rank=call.rank)
+
+
+def _traceback(error: BaseException) -> str:
+    """Its end. Never raises, whatever the exception does when it is asked."""
+    try:
+        return printable("".join(traceback.format_exception(error)))[-TRACEBACK_LIMIT:]
+    except Exception:
+        return f"(a {type(error).__name__} whose traceback cannot be printed)"
 
 
 def _in_thread(

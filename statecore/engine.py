@@ -22,7 +22,7 @@ import attrs
 from statecore.admission import Guarded
 from statecore.call import Call, CallState
 from statecore.clock import Clock, SystemClock
-from statecore.contract import Contract
+from statecore.contract import Contract, contract_of
 from statecore.decider import step
 from statecore.dispatch import Dispatcher
 from statecore.errors import (
@@ -43,6 +43,7 @@ from statecore.log import Append, Batch, Log
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
 from statecore.replay import rebuild
+from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.specialist import Specialist
 from statecore.switches import switches
@@ -153,10 +154,16 @@ class Engine:
         """Begin a run and give its id; the work goes on by itself. `trusted`: the rule by which `value` is; without one
         it is not.
 
-        Raises BadInput where `value` is not what the workflow takes, Conflict where the id is taken, LogError.
+        Raises BadInput where `value` is not what the workflow takes, or id or tenant cannot be kept, Conflict where the
+        id is taken, LogError.
         """
         machine = self.registry.add(workflow)
         id = run or self.ids()
+        for what, name in (("the id of a run", id), ("a tenant", tenant)):
+            if not isinstance(name, str):
+                raise BadInput(f"expected {what} to be text, found {name!r}: give its name")
+        if id.startswith(SYSTEM):
+            raise BadInput(f"{id!r}: what begins with {SYSTEM} is the log's own: give the run another id, or none")
         await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 
@@ -217,7 +224,7 @@ class Engine:
         """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
 
         Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does
-        not admit the result.
+        not admit the result, or what is said cannot be kept.
         """
         if not by:
             raise BadInput("expected the name of who settles the call, found none: say `by`")
@@ -227,6 +234,8 @@ class Engine:
         def settlement(held: _Held) -> Input:
             found = self._parked_call(held, call)
             if isinstance(outcome, Failure):
+                kind: Any = type(outcome)
+                contract_of(kind).pack(outcome)
                 return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
             self._door(held, found, type(outcome).__name__).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)

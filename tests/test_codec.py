@@ -25,7 +25,7 @@ from statecore.events import (
 )
 from statecore.upcast import Fields
 
-text = st.text(max_size=8)
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -49,6 +49,11 @@ BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | st.floats(allow_nan=False, allow_infinity=False),
     Payload: payloads,
     Payload | None: st.none() | payloads,
+    tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
+    tuple[tuple[str, bool], ...]: st.lists(st.tuples(text, st.booleans()), max_size=3).map(tuple),
+    tuple[tuple[str, tuple[str, ...]], ...]: st.lists(
+        st.tuples(text, st.lists(text, max_size=3).map(tuple)), max_size=3
+    ).map(tuple),
 }
 
 
