@@ -197,7 +197,7 @@ def show(name: str, at: int | None, db: str, as_json: bool) -> None:
         return
     _print(*present.overview(found.run, found.turns, found.whole, _options(db)))
     if at is None and not found.run.outcome:
-        resumed = f"`statecore resume {found.run.id}{_options(db)}`"
+        resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
         _print(
             f"worker    process {found.worker}"
             if found.worker
@@ -321,7 +321,7 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
 
 
 def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
-    which = f" {runs[0]}" if len(runs) == 1 else ""
+    which = f" {present.typed(runs[0])}" if len(runs) == 1 else ""
     if elsewhere:
         return (
             f"not watched any more; process {elsewhere} goes on with it: `statecore"

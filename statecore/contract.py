@@ -35,6 +35,8 @@ INT_LIMIT = 2**63
 
 PLAIN: tuple[type, ...] = (str, int, float, bool, types.NoneType, datetime, date)
 COLLECTIONS = (list, tuple, dict)
+MAX_FAULTS, MAX_FAULT = 100, 500
+"""Faults of one value that are told, and characters of each: a person and a model need no more to begin with."""
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} @ $"
 
 
@@ -74,7 +76,7 @@ class Contract(Generic[T]):
         try:
             return self._structure(plain, self.cls)
         except Exception as error:
-            raise self._unfit(tuple(cattrs.transform_error(error, "$", _say))) from None
+            raise self._unfit(_told(cattrs.transform_error(error, "$", _say))) from None
 
     def unpack(self, payload: Payload) -> T:
         """A stored value as an object. Raises BadInput where the stored shape is not this contract's."""
@@ -267,6 +269,12 @@ def _changed(value: Any, live: Any) -> Iterable[str]:
                 f"expected {spelled(field.type)}, found {type(was).__name__} {_short(was)}, which would be read back as"
                 f" {_short(is_now)} @ $.{field.name}"
             )
+
+
+def _told(faults: Sequence[str]) -> tuple[str, ...]:
+    """What was wrong, within bounds: a value can be all faults, and a fault can name a key of any length."""
+    cut = [fault if len(fault) <= MAX_FAULT else f"{fault[: MAX_FAULT - 3]}..." for fault in faults[:MAX_FAULTS]]
+    return (*cut, f"{len(faults) - MAX_FAULTS:,} more @ $") if len(faults) > MAX_FAULTS else tuple(cut)
 
 
 def _say(error: BaseException, expected: type | None) -> str:

@@ -122,7 +122,7 @@ def _tables() -> Iterator[tuple[Path, dict[str, Any]]]:
         if file.is_file():
             try:
                 table = tomllib.loads(file.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:  # one that no parser gets to the end of is as wrong as any
                 raise BadInput(f"{file} cannot be read: {error}: mend it") from None
             for key in keys:
                 table = table.get(key, {}) if isinstance(table, dict) else {}

@@ -3,6 +3,7 @@ first.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +49,9 @@ _UNSEEN = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u3164\ufe00-\ufe0f\u
 """Counted as printable by Unicode, and seen by nobody."""
 
 
+_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./#@:-]*")
+
+
 def visible(text: str) -> str:
     """Text from outside with whatever a terminal would obey or hide spelled out: controls, directions, line ends, zero
     widths, lone surrogates. No line can be forged with it.
@@ -59,6 +63,11 @@ def visible(text: str) -> str:
 
 def _spelled(char: str) -> str:
     return char.encode("unicode_escape").decode()
+
+
+def typed(name: str) -> str:
+    """A name within a command that somebody may copy: a shell takes it for one word, whatever is in it."""
+    return name if _WORD.fullmatch(name) else shlex.quote(name)
 
 
 def summary(payload: Payload | None, width: int = SUMMARY) -> str:
@@ -297,7 +306,8 @@ def _next(run: Run, call: Call, options: str) -> str:
             until = f" at {moment(call.wake)}" if call.wake else " when another call ends"
             return f"{call.id}: asked again{until}; held because {short(call.why)}"
         case CallState.UNKNOWN:
-            settle = f"statecore answer {run.id} {call.id} done|not-done|JSON --by YOU --why TEXT{options}"
+            which = f"{typed(run.id)} {typed(call.id)}"
+            settle = f"statecore answer {which} done|not-done|JSON --by YOU --why TEXT{options}"
             return f"{call.id}: somebody must find out whether {call.specialist} did it, then `{settle}`"
 
 

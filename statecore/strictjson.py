@@ -10,6 +10,7 @@ after the value. RFC 8259 leaves most of these to the reader, which is how two r
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from statecore.errors import BadInput
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
+LONGEST_KEY = 100
+"""Characters of a key that a message shows."""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 """A string, or what is left of the text where it does not end: linear on every input."""
@@ -82,8 +85,8 @@ def _tree(text: bytes, suspects: list[_Bad]) -> Any:
         found = dict(pairs)
         if len(found) == len(pairs):
             return found
-        keys = [key for key, _ in pairs]
-        return bad(f"the key {next(key for key in found if keys.count(key) > 1)!r} occurs twice")
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        return bad(f"the key {_cut(twice)!r} occurs twice")
 
     try:
         return json.loads(
@@ -111,5 +114,9 @@ def _faults(node: Any, path: str) -> Iterator[str]:
         case dict():
             for key, child in node.items():
                 if found := _UNSTORABLE.search(key):
-                    yield f"the key {key!a} holds {found[0]!a} @ {path}"
-                yield from _faults(child, f"{path}.{key}")
+                    yield f"the key {_cut(key)!a} holds {found[0]!a} @ {path}"
+                yield from _faults(child, f"{path}.{_cut(key)}")
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 3]}..."

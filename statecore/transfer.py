@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import msgspec
 
 from statecore.errors import BadInput
+from statecore.failures import told
 from statecore.log import Log, Row
 from statecore.retention import SYSTEM
 
@@ -111,10 +112,12 @@ def _rows(lines: Iterable[bytes], labels: dict[str, str]) -> Iterator[Row]:
             line = _line.decode(text)
             if line.stream.startswith(SYSTEM):
                 raise ValueError(f"{line.stream} is no run")
+            if "\0" in line.label:
+                raise ValueError("its label holds NUL")
             labels[line.stream] = line.label or labels.get(line.stream, "")
             yield line.row(number)
         except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
-            raise BadInput(f"line {number} is not of an export: {fault}") from None
+            raise BadInput(f"line {number} is not of an export: {told(fault)[:500]}") from None
     if not number:
         raise BadInput("line 1 is not of an export: there is none")
 

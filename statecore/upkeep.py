@@ -6,6 +6,7 @@ needs a workflow, and no run is taken up for them.
 """
 
 import asyncio
+import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -52,8 +53,11 @@ async def perform(log: Log, clock: Clock, request: Request) -> list[str]:
 
 
 async def _import(log: Log, clock: Clock, request: Request) -> list[str]:
+    file = Path(_text(request, "file"))
     try:
-        with open(_text(request, "file"), "rb") as lines:  # noqa: ASYNC230 - a local file, and one commit of all of it
+        if not stat.S_ISREG(file.stat().st_mode):  # noqa: ASYNC240 - a device has no end, and a pipe may never speak
+            raise BadInput(f"{file} is no regular file: write what was exported into one, and name that")
+        with file.open("rb") as lines:  # noqa: ASYNC230 - a local file, and one commit of all of it
             return await transfer.restore(log, lines)
     except OSError as error:
         raise BadInput(f"{request['file']}: {error.strerror}: name a file that can be read") from None

@@ -92,3 +92,8 @@ KEPT: list[bytes] = [
 
 def document(text: str, **more: object) -> bytes:
     return json.dumps({"text": text, **more}).encode()
+
+
+def one_line_each(lines: list[str]) -> None:
+    for line in lines:
+        assert line.isprintable(), f"{line!r} would be obeyed by a terminal, or makes a line"

@@ -509,3 +509,20 @@ def test_a_loose_contract_would_be_seen(loose: Callable[[Any], Any]) -> None:
             except (ValueError, OverflowError, TypeError):
                 continue
     assert coerced >= 2
+
+
+@attrs.frozen
+class Counted:
+    numbers: list[int]
+    named: dict[str, int] = attrs.field(factory=dict)
+
+
+def test_faults_are_told_within_bounds() -> None:
+    """A value that is all faults names the first hundred and how many more there are; a key of any length is cut."""
+    with pytest.raises(BadInput) as caught:
+        contract_of(Counted).fit({"numbers": ["x"] * 1000, "named": {"k" * 10_000: "x"}})
+    faults = caught.value.faults
+    assert len(faults) == 101 and faults[-1] == "901 more @ $"
+    with pytest.raises(BadInput) as caught:
+        contract_of(Counted).fit({"numbers": [], "named": {"k" * 10_000: "x"}})
+    assert len(caught.value.faults[0]) == 500 and "kkk..." in caught.value.faults[0]

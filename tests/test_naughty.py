@@ -19,8 +19,7 @@ from statecore.replay import rebuild, turns_of
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from tests.crew import Bill, Crew, Job, Nudge, Piece, Says, Spoilt, line, twin
-from tests.desk import Desk
-from tests.naughty import TEXTS, storable
+from tests.naughty import TEXTS, one_line_each, storable
 from tests.playground import Errand, Quick
 
 CLASSES = pytest.mark.parametrize("kind", TEXTS)
@@ -33,16 +32,6 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
         yield engine
         assert (await engine.run(Quick, Errand(), run="another")).outcome == "completed"
         assert await engine.log.verify() == []
-
-
-@pytest.fixture
-def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(tmp_path, capsys, monkeypatch)
-
-
-def one_line_each(said: list[str]) -> None:
-    for text in said:
-        assert text.isprintable(), f"{text!r} would be obeyed by a terminal, or makes a line"
 
 
 async def kept(engine: Engine, run: Run) -> Run:

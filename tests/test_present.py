@@ -1,5 +1,6 @@
 """A log in words: one line for each event, nothing that a terminal would obey, and no more than a line can hold."""
 
+import shlex
 import sys
 import unicodedata
 
@@ -240,3 +241,13 @@ def test_the_path_is_told_with_the_reasons() -> None:
     run = fold(Run(id="run"), EVENTS[:2], START)
     assert present.path([Turn("run", 2, START, "", (EVENTS[1], EVENTS[17]))]) == ["both/left+both/right", "-b-> over"]
     assert "path      both/left+both/right" in present.overview(run, [Turn("run", 2, START, "", EVENTS[:2])])
+
+
+def test_a_command_that_is_shown_to_be_typed_is_safe_to_type() -> None:
+    """An id that a shell would obey, or take for an option, is quoted; any other stands as it is."""
+    assert (
+        present.typed("n7bgnbgbf7nk") == "n7bgnbgbf7nk"
+        and present.typed("both/left/drafting#1") == "both/left/drafting#1"
+    )
+    for name in ("$(touch x)", "a b", "`x`", "a;b", "-rf", "#a", "a'b", "", "*", "~", "a\nb"):
+        assert shlex.split(f"x {present.typed(name)}") == ["x", name] and present.typed(name) != name

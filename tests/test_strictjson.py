@@ -75,7 +75,18 @@ def test_brackets_in_strings_are_no_depth(text: bytes) -> None:
     assert parse(text) == json.loads(text)
 
 
-@pytest.mark.parametrize("text", [b'"' + b'\\"' * 500_000, b'"' + b'\\"' * 500_000 + b"\\", b"[]," * 500_000])
+KEYS = b",".join(b'"%d":1' % number for number in range(50_000))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'"' + b'\\"' * 500_000,
+        b'"' + b'\\"' * 500_000 + b"\\",
+        b"[]," * 500_000,
+        pytest.param(b'{%b,"49999":2}' % KEYS, id="the last of many keys twice"),
+    ],
+)
 def test_a_hostile_text_costs_no_more_than_its_length(text: bytes) -> None:
     """Unclosed strings and endless brackets are refused in linear time: a quadratic scan would take minutes."""
     begun = time.perf_counter()
@@ -111,3 +122,12 @@ def test_any_bytes_are_read_or_refused(text: bytes) -> None:
     except BadInput:
         return
     assert repr(value) == repr(json.loads(text))
+
+
+def test_a_fault_is_told_within_bounds() -> None:
+    """However long a key is, what is said of it is short."""
+    long = b"k" * 1_000_000
+    for text in (b'{"%b":NaN}' % long, b'{"%b":1,"%b":2}' % (long, long), b'{"%b\\u0000":1}' % long):
+        with pytest.raises(BadInput) as caught:
+            parse(text)
+        assert "kkk..." in str(caught.value) and len(str(caught.value)) < 500
