@@ -19,6 +19,7 @@ from statecore.failpoint import Point, failpoint
 from statecore.failures import Crashed, Failure, TimedOut, printable, told
 from statecore.messages import Completed, Failed
 from statecore.specialist import Specialist
+from statecore.stall import watched
 
 Outcome = Completed[Any] | Failed[Failure]
 Late = Callable[[str, Outcome], None]
@@ -58,7 +59,7 @@ class Dispatcher:
             async with scope:
                 failpoint(Point.BEFORE_CALL)
                 if specialist.is_async:
-                    outcome: Outcome = completed(await specialist.fn(*args), call)
+                    outcome: Outcome = completed(await watched(specialist.fn(*args), call), call)
                 else:
                     outcome = await _in_thread(specialist, args, call, late)
                 failpoint(Point.AFTER_CALL)
