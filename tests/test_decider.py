@@ -556,6 +556,26 @@ def test_late_and_repeated_outcomes_are_recorded_and_fire_nothing() -> None:
     assert isinstance(event, CallLate) and event.value.contract == "Crashed"
 
 
+def test_a_completion_that_comes_twice_is_taken_once() -> None:
+    """The same again, another payload for the same call, and a failure after it: each is recorded with what it said, none
+    moves the run or replaces the value that was taken.
+    """
+    story = begun(line(Crew()))
+    call = story.call("cutting")
+    story.give(Completed(Piece("first"), call.id, 1))
+    taken = story.run
+    for again in (
+        Completed(Piece("first"), call.id, 1),
+        Completed(Piece("other"), call.id, 1),
+        Failed(Jammed(), call.id, 1),
+    ):
+        [event] = story.give(again)
+        assert isinstance(event, CallLate) and event.value.live == again.value
+        assert attrs.evolve(story.run, seq=taken.seq, at=taken.at) == taken
+    settled(story)
+    assert [value.payload.live for value in story.run.values if value.by == "cutting"] == [Piece("first")]
+
+
 def test_an_outcome_of_the_primary_is_not_taken_for_that_of_the_fallback() -> None:
     """Both count their attempts from one: the rank tells them apart, where an outcome brings it."""
     story = begun(line(Crew(), {"attempts": 1}))

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from statecore.replay import rebuild
 from statecore.sqlite import SqliteLog
 from statecore.testing.conformance import EVENTS, feed, one, turns
 from tests.crew import Bill, Crew, Job, line
+from tests.playground import Paying, Quick
 from tests.test_sqlite import child
 
 BIG = CallCompleted("a", Payload("x", b'"%b"' % (b"y" * 20_000)))
@@ -408,3 +409,114 @@ async def test_a_clock_that_jumps_changes_no_order(path: Path, jump: float) -> N
         assert [turn.version for turn in found] == sorted({turn.version for turn in found})
         assert [turn.position for turn in found] == sorted({turn.position for turn in found})
         assert await log.verify() == []
+
+
+# Whoever holds the file, and whoever ends
+
+
+@contextmanager
+def held_by_another(path: Path) -> Iterator[sqlite3.Connection]:
+    """A second connection that goes round our lock and is in the middle of a write."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+
+async def test_a_writer_that_goes_round_the_lock_is_waited_for(path: Path) -> None:
+    """Row 13, SQLITE_BUSY: an append waits until the other is done; no call fails by it and no attempt is used up."""
+    crew = Crew()
+    workflow = line(crew, **GOOD)
+    async with Engine(await SqliteLog.open(path), [workflow]) as engine:
+        with held_by_another(path) as other:
+            running = asyncio.create_task(engine.run(workflow, Job("a"), run="run"))
+            await asyncio.sleep(0.2)
+            assert not running.done() and crew.count("cut") == 0
+            other.execute("ROLLBACK")
+            assert (await running).condition == "completed"
+        assert [call.attempt for calls in crew.asked.values() for call in calls] == [1, 1, 1]
+        assert await engine.log.verify() == []
+
+
+async def test_a_writer_that_never_ends_fails_the_log_and_no_call(path: Path) -> None:
+    """Row 13: after a bounded wait the log fails, whoever waits is told, nothing was called, and with the file free
+    again all goes on from the log.
+    """
+    crew = Crew()
+    workflow = line(crew, **GOOD)
+    async with Engine(await SqliteLog.open(path), [workflow]) as engine:
+        assert isinstance(engine.log, SqliteLog)
+        [(default,)] = await engine.log._connection.execute_fetchall("PRAGMA busy_timeout")
+        assert 0 < default <= 10_000
+        await engine.log._connection.execute_fetchall("PRAGMA busy_timeout = 50")
+        with held_by_another(path):
+            with pytest.raises(LogFailed, match="locked"):
+                await engine.run(workflow, Job("a"), run="run")
+            assert crew.asked == {}
+    async with Engine(await SqliteLog.open(path), [workflow]) as engine:
+        assert (await engine.run(workflow, Job("a"), run="run")).condition == "completed"
+        assert await engine.log.verify() == []
+
+
+BUSY = """
+import asyncio, sys, time
+from statecore import Engine
+from statecore.sqlite import SqliteLog
+from tests.playground import Errand, Paying, Quick
+
+async def main(path, ending):
+    engine = Engine(await SqliteLog.open(path))
+    for number in range(20):
+        await engine.start(Quick, Errand(3600), run=f"slow {number}")
+        await engine.start(Paying, Errand(), run=f"paying {number}")
+    while sum(bool(held.run.calls.get("paying#1")) for held in engine._held.values()) < 20:
+        await asyncio.sleep(0.01)
+    print("busy", flush=True)
+    if ending == "raise":
+        raise KeyError("a bug")
+    if ending == "exit":
+        sys.exit(7)
+    if ending == "closed":
+        async with engine:
+            await asyncio.sleep(3600)
+    await asyncio.sleep(0 if ending == "return" else 3600)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "number", "codes"),
+    [
+        ("return", 0, {0}),
+        ("raise", 0, {1}),
+        ("exit", 0, {7}),
+        ("wait", signal.SIGINT, {1, 130, -signal.SIGINT}),
+        ("closed", signal.SIGINT, {1, 130, -signal.SIGINT}),
+        ("wait", signal.SIGTERM, {-signal.SIGTERM}),
+    ],
+)
+def test_a_busy_program_ends_at_once_however_it_ends(path: Path, ending: str, number: int, codes: set[int]) -> None:
+    """Row 18: with forty calls in flight, closed or not: the process is gone within five seconds, and the next one
+    takes everything up; what may have been paid is parked, and nothing is paid twice.
+    """
+    with child(BUSY, path, ending) as process:
+        assert process.stdout and process.stdout.readline() == "busy\n"
+        if number:
+            process.send_signal(number)
+        assert process.wait(timeout=5) in codes, process.stderr and process.stderr.read()
+    paid = (path.parent / "paid").read_text().split()
+
+    async def taken_up() -> None:
+        async with Engine(await SqliteLog.open(path), [Quick, Paying]) as engine:
+            names = await engine.resume()
+            assert len(names) == 40 and await engine.log.verify() == []
+            for name in names:
+                expected = "parked" if name.startswith("paying") else "running"
+                assert (await engine.state(name)).condition == expected
+                if expected == "running":
+                    await engine.cancel(name, by="the test", why="enough")
+
+    asyncio.run(taken_up())
+    assert (path.parent / "paid").read_text().split() == paid and len(paid) == len(set(paid)) == 20
