@@ -3,8 +3,8 @@
 A value is packed to canonical JSON and read back at once, so that what a run goes on with is exactly what a rebuild
 will find. Strict means: no coercion ("3" is no int, "false" no bool, None no str), no unknown field, no missing one, no
 number that JSON or a database cannot hold (NaN, infinities, integers of 64 bits and more), no lone surrogate and no NUL
-in text. All faults are reported at once, each as `{what} @ {path}` with `$` for the value itself. A value that would
-not be read back equal is refused.
+in text. Faults are reported all at once (of a value that is all faults, the first 100), each as `{what} @ {path}` with
+`$` for the value itself. A value that would not be read back equal is refused.
 
 A union of two or more classes inside a contract is stored with the name of the member under `_type`; a union whose
 members JSON cannot tell apart is no contract.
