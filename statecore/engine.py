@@ -130,7 +130,7 @@ class Engine:
         self._dispatcher = Dispatcher(str(log.home or ""))
         self._held: dict[str, _Held] = {}
         self._taking_up: dict[str, asyncio.Task[None]] = {}
-        self._starting: set[str] = set()
+        self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deferred: dict[str, _Held] = {}
@@ -320,16 +320,20 @@ class Engine:
     # -- turns
 
     async def _begin(self, machine: Machine, input: Start) -> None:
+        """Whoever wants the run meanwhile waits: taken up from the log as well, it would be there twice."""
         held = _Held(Run(id=input.run), machine)
+        while taking_up := self._taking_up.get(input.run):
+            await asyncio.wait([taking_up])
         if (there := self._held.get(input.run)) or input.run in self._starting:
             raise Conflict(input.run, 0, there.run.seq if there else 1)
-        self._starting.add(input.run)
+        over = self._starting[input.run] = asyncio.Event()
         self._use(held)
         try:
             await self._take(held, input)
             self._held[input.run] = held
         finally:
-            self._starting.discard(input.run)
+            del self._starting[input.run]
+            over.set()
             self._release(held)
 
     async def _hear(self, run: str, said: Callable[[_Held], Input]) -> tuple[tuple[Event, ...], Run]:
@@ -492,6 +496,9 @@ class Engine:
         `first`: what is decided before anything else where it is taken up here. Raises UnknownRun.
         """
         while (held := self._held.get(run)) is None or not held.ready:
+            if beginning := self._starting.get(run):
+                await beginning.wait()
+                continue
             if run not in self._taking_up:
                 task = self._taking_up[run] = self._track(self._take_up(run, first))
                 task.add_done_callback(lambda _: self._taking_up.pop(run))

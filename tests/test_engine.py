@@ -629,6 +629,54 @@ class Gated(MemoryLog):
         return found
 
 
+class Slow(MemoryLog):
+    """Says what it did, or what it has, only when it is let."""
+
+    def __init__(self, *, reading: bool) -> None:
+        super().__init__()
+        self.speaks, self.slow_reads = asyncio.Event(), reading
+
+    async def append(self, batch: Batch) -> tuple[Turn, ...]:
+        found = await super().append(batch)
+        if not self.slow_reads:
+            await self.speaks.wait()
+        return found
+
+    async def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
+        if self.slow_reads:
+            await self.speaks.wait()
+        async for turn in super().read(stream, after):
+            yield turn
+
+
+@pytest.mark.parametrize("order", ["start, resume", "start, signal", "signal, start"])
+async def test_a_run_that_just_begins_is_held_once(order: str) -> None:
+    """Whoever wants it before its start is acknowledged waits: its `once` call is made, not taken for one that a crash
+    cut.
+    """
+    crew = Crew()
+    workflow = twin(crew, first=[hang]) if "signal" in order else typed(crew)
+    log = Slow(reading=order == "signal, start")
+    async with Engine(log, [workflow]) as engine:
+        asks = {
+            "start": lambda: engine.start(workflow, JOB, run="r"),
+            "resume": engine.resume,
+            "signal": lambda: engine.signal("r", Nudge()),
+        }
+        tasks = []
+        for ask in order.split(", "):
+            tasks.append(asyncio.create_task(asks[ask]()))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        log.speaks.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await until(lambda: crew.count("fetch") + crew.count("work") == 1 or order == "signal, start")
+        assert await events(log, "r", CallUnknown) == []
+        assert not any(call.cuts for call in await events(log, "r", CallStarted))
+        assert order != "signal, start" or isinstance(tasks[0].exception(), UnknownRun)
+        await sound(engine)
+
+
 async def test_a_thousand_cut_runs_are_taken_up_together(tmp_path: Path) -> None:
     """P1: the decisions about what a crash cut are committed in groups, not run by run, and every run is dispatched."""
     crew = Crew()
