@@ -11,7 +11,7 @@ by then is found by opening it again.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -81,7 +81,7 @@ class _Closing(Guarded):
 class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
-    calls, each with its attempt. `first`: the cancellation that was decided before anything else of it was taken up.
+    calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything else of it was taken up.
     """
 
     run: Run
@@ -92,7 +92,7 @@ class _Held:
     first: Cancel | None = None
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
-    timers: dict[str, asyncio.TimerHandle] = attrs.field(factory=dict)
+    timers: dict[tuple[str, float], asyncio.TimerHandle] = attrs.field(factory=dict)
     waiters: list[asyncio.Future[None]] = attrs.field(factory=list)
 
     def loaded(self) -> Machine:
@@ -357,7 +357,7 @@ class Engine:
             )
             failpoint(Point.AFTER_APPEND)
             held.run = after
-        self._act(held)
+        self._act(held, after.at)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
@@ -375,7 +375,7 @@ class Engine:
             self._fail(error)
             raise
 
-    def _act(self, held: _Held) -> None:
+    def _act(self, held: _Held, now: float) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
@@ -390,7 +390,7 @@ class Engine:
             if key not in held.flights:
                 flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
                 self._dispatcher.watch(flight)
-        self._set_timers(held)
+        self._set_timers(held, now)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
         else:
@@ -409,26 +409,29 @@ class Engine:
                 if call.status is CallState.DEFERRED and call.wake is None:
                     self._elapsed(held, call)
 
-    def _set_timers(self, held: _Held) -> None:
-        self._stop_timers(held)
+    def _set_timers(self, held: _Held, now: float) -> None:
+        """A wait counts from the turn that began it, and goes on by the loop's time whatever comes meanwhile: a clock that
+        jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock says.
+        """
+        wanted = {(call.id, call.wake): call for call in held.run.calls.values() if call.wake is not None}
+        self._stop_timers(held, {} if self._closing else wanted)
         if self._closing:
             return
         loop = asyncio.get_running_loop()
-        now = max(self.clock.now(), held.run.at)  # a clock that was put back makes no wait longer
-        for call in held.run.calls.values():
-            if call.wake is not None:
-                held.timers[call.id] = loop.call_later(max(0.0, call.wake - now), self._elapsed, held, call)
+        for key, call in wanted.items():
+            if key not in held.timers:
+                held.timers[key] = loop.call_later(max(0.0, key[1] - now), self._elapsed, held, call)
 
-    def _stop_timers(self, held: _Held) -> None:
-        for timer in held.timers.values():
-            timer.cancel()
-        held.timers.clear()
+    def _stop_timers(self, held: _Held, wanted: Container[tuple[str, float]] = ()) -> None:
+        for key in [key for key in held.timers if key not in wanted]:
+            held.timers.pop(key).cancel()
 
     def _elapsed(self, held: _Held, call: Call) -> None:
         """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once
         more.
         """
-        held.timers.pop(call.id, None)
+        if call.wake is not None:
+            held.timers.pop((call.id, call.wake), None)
         if not self._closing:
             self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
 
@@ -538,7 +541,8 @@ class Engine:
                 raise
             self._park(held, error)
         held.ready = True
-        self._act(held)
+        known = [held.run.at, *(call.since for call in held.run.calls.values())]
+        self._act(held, max(self.clock.now(), *known))  # a clock that was put back makes no wait longer
 
     async def _end_with(self, held: _Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""

@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from statecore.engine import Engine
+from statecore import Call
+from statecore.engine import GRACE, Engine
 from statecore.errors import LogError, LogFailed
 from statecore.events import CallCompleted, Payload
 from statecore.log import Log, MemoryLog
 from statecore.replay import rebuild
 from statecore.sqlite import SqliteLog
+from statecore.testing import run_virtual
 from statecore.testing.conformance import EVENTS, feed, one, turns
-from tests.crew import Bill, Crew, Job, line
+from tests.crew import Bill, Crew, Jammed, Job, Nudge, Piece, line, twin
 from tests.playground import Paying, Quick
 from tests.test_sqlite import child
 
@@ -409,6 +411,55 @@ async def test_a_clock_that_jumps_changes_no_order(path: Path, jump: float) -> N
         assert [turn.version for turn in found] == sorted({turn.version for turn in found})
         assert [turn.position for turn in found] == sorted({turn.position for turn in found})
         assert await log.verify() == []
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 10 * 365.25 * 86_400])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_that_jumps_neither_cuts_a_wait_short_nor_draws_it_out(jump: float, restart: bool) -> None:
+    """Row 15: while one region waits for its next attempt, the clock jumps and the other region takes a turn. Where
+    another process goes on, the clock says what is left, and at most the whole wait is.
+    """
+
+    class Jumping:
+        by = 0.0
+
+        def now(self) -> float:
+            return 1_800_000_000.0 + self.by + asyncio.get_running_loop().time()
+
+    clock, asked = Jumping(), list[float]()
+
+    def pull(request: Job, call: Call) -> Piece:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) == 1:
+            raise Jammed("wait")
+        return Piece()
+
+    async def fetch(request: Job, call: Call) -> Piece:
+        if restart and not call.cuts:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.1)
+        clock.by = jump
+        return Piece()
+
+    workflow = twin(Crew(), left=[pull], first=[fetch], right=[Piece()])
+
+    async def main() -> None:
+        log = MemoryLog()
+        engine = Engine(log, [workflow], clock=clock)
+        await engine.start(workflow, Job(), run="r")
+        await engine.signal("r", Nudge())
+        await asyncio.sleep(0.01)
+        if restart:
+            await engine.close()
+            log._closed, clock.by = False, jump
+            engine = Engine(log, [workflow], clock=clock)
+            await engine.resume()
+        assert (await engine.wait("r")).outcome == "completed"
+        await engine.close()
+
+    run_virtual(main())
+    waited = asked[1] - asked[0]
+    assert (0.5 if not restart else 0.0) <= waited <= 1.0 + 2 * GRACE, f"waited {waited} s"
 
 
 # Whoever holds the file, and whoever ends
