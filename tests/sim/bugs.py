@@ -1,0 +1,154 @@
+"""Bugs to be found: each is the product with one place of its source rewritten.
+
+A planted bug says which text it changes, and that text has to be there: so none of these can rot into changing nothing.
+"""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+
+
+@attrs.frozen
+class Bug:
+    """`where` is `module:function` or `module:Class.method`; `was` is found in its source once and becomes `is_now`."""
+
+    name: str
+    where: str
+    was: str
+    is_now: str
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        module = importlib.import_module(self.where.partition(":")[0])
+        *owners, name = self.where.partition(":")[2].split(".")
+        owner: Any = module
+        for each in owners:
+            owner = getattr(owner, each)
+        with patch.object(owner, name, self._rewritten(module, owner, name)):
+            yield
+
+    def _rewritten(self, module: Any, owner: Any, name: str) -> Any:
+        """The function anew, which looks its names up where the old one does."""
+        was = inspect.getattr_static(owner, name)
+        text = textwrap.dedent(inspect.getsource(was.fget if isinstance(was, property) else was))
+        assert text.count(self.was) == 1, f"{self.where} has {self.was!r} {text.count(self.was)} times: mend the bug"
+        names: dict[str, Any] = {}
+        exec(compile(text.replace(self.was, self.is_now), f"<{self.name}>", "exec"), module.__dict__, names)  # noqa: S102
+        return names[name]
+
+
+ENGINE, DECIDER, LOG = "statecore.engine:Engine.", "statecore.decider:_Turn.", "statecore.sqlite:SqliteLog."
+
+BUGS = (
+    Bug(
+        "an append is lost",
+        LOG + "append",
+        "return await self._queued(",
+        "self.lost = getattr(self, 'lost', 0) + 1\n    if self.lost == 9:\n        return ()\n    return await self._queued(",
+    ),
+    Bug(
+        "an append is acknowledged before its commit",
+        LOG + "_write",
+        "outcomes = self._plan(jobs)\n",
+        "outcomes = self._plan(jobs)\n"
+        "        [j.done.set_result(o) for j, o in zip(jobs, outcomes) if not j.done.done() and isinstance(o, tuple)]\n",
+    ),
+    Bug("the expected version is not compared", "statecore.sqlite:SqliteLog._plan", "check(job.batch", "(job.batch"),
+    Bug(
+        "a commit is not one transaction",
+        "statecore.sqlitefile:committing",
+        "several = len(statements) > 1",
+        "several = False",
+    ),
+    Bug("a cut call is forgotten by a cancellation", ENGINE + "_end_with", 'if call.effect == "once":', "if False:"),
+    Bug(
+        "a conflict is swallowed",
+        ENGINE + "_append",
+        "self.ledger.forget(append.stream, append.events)\n        raise",
+        "return",
+    ),
+    Bug(
+        "a call is dispatched before its commit",
+        ENGINE + "_take",
+        "await self._append(",
+        "held.run, was = after, held.run; self._act(held, after.at); held.run = was\n        await self._append(",
+    ),
+    Bug(
+        "a call is dispatched twice",
+        ENGINE + "_act",
+        "if key not in held.flights:",
+        "if key not in held.flights or (call.rank == 0 and call.attempt == 2):",
+    ),
+    Bug("work goes on that nobody needs", ENGINE + "_act", "self._dispatcher.stop_one(flight)", "pass"),
+    Bug(
+        "a timer is never set",
+        ENGINE + "_set_timers",
+        "not in held.timers:",
+        "not in held.timers and call.attempt < 2:",
+    ),
+    Bug("a timer fires early", ENGINE + "_set_timers", "key[1] - now)", "(key[1] - now) / 2)"),
+    Bug("a timer believes the wall clock", ENGINE + "_take_up", "max(self.clock.now(), *known)", "self.clock.now()"),
+    Bug(
+        "a deferred call is forgotten at resume",
+        ENGINE + "_take_up_call",
+        "elif call.status is CallState.DEFERRED and call.wake is None:",
+        "elif False:",
+    ),
+    Bug(
+        "a call that a crash cut is dispatched as if it was new",
+        ENGINE + "_take_up_call",
+        "await self._take(held, Interrupted(call.id, self.clock.now()))",
+        "pass",
+    ),
+    Bug("what a guard holds back is not asked for again", ENGINE + "_take", "self._ask_again_soon()", "pass"),
+    Bug(
+        "a run that begins is held twice",
+        ENGINE + "_holding",
+        "if beginning := self._starting.get(run):",
+        "if beginning := None:",
+    ),
+    Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
+    Bug(
+        "a `once` call is repeated",
+        DECIDER + "failed",
+        'and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts',
+        "and isinstance(failure, RETRIED) and call.attempt < max(2, state.attempts)",
+    ),
+    Bug("a `once` call that was cut is run again", DECIDER + "interrupted", 'if call.effect == "once":', "if False:"),
+    Bug(
+        "a `once` call that timed out has failed",
+        DECIDER + "failed",
+        '(isinstance(failure, TimedOut) and call.effect == "once")',
+        "False",
+    ),
+    Bug(
+        "a late outcome fires",
+        DECIDER + "open_call",
+        "input.attempt not in (0, call.attempt) or input.rank not in (None, call.rank)",
+        "False",
+    ),
+    Bug(
+        "a fallback is tried after an effect",
+        DECIDER + "following",
+        'safe = call.effect == "pure" or (call.untouched and untouched)',
+        "safe = True",
+    ),
+    Bug(
+        "a cut attempt is forgotten by the next",
+        "statecore.run:Draft.opening",
+        "again.untouched and not event.cuts",
+        "again.untouched",
+    ),
+    Bug(
+        "the key changes with the attempt",
+        "statecore.call:Call.key",
+        "key(self.run, self.id)",
+        "key(self.run, f'{self.id}{self.attempt}')",
+    ),
+)

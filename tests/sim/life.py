@@ -1,0 +1,362 @@
+"""One seed, from its first process to its last: what is asked of the engine, how each process ends, and what is left.
+
+Every process but the last may be killed: at a moment, at something that comes from outside, between two statements of
+one commit, or closed with work in flight. Killed is abandoned: nothing of it runs any more, and the next one opens the
+files as they are. In the last process nothing fails, whatever is parked is settled, and everything has to end.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from math import inf
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import aiosqlite
+import attrs
+
+import statecore.clock
+import statecore.dispatch
+from statecore.call import CallState
+from statecore.clock import SystemClock
+from statecore.engine import Engine
+from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownCall, UnknownRun
+from statecore.failures import NotDone
+from statecore.log import Batch, Turn
+from statecore.sqlite import SqliteLog
+from tests.sim import file
+from tests.sim.loop import Killed, SimLoop, bury
+from tests.sim.oracle import Found, examine, half_written
+from tests.sim.work import WRITTEN, AtMost, Here, Nudge, workflows
+from tests.sim.world import Job, Thread, World
+
+DAY = 86_400.0
+DRAINED = 2 * DAY
+"""Virtual seconds that the last process has: far more than all waits, timeouts and stalls of a seed together."""
+
+FINE = (NotPossible, UnknownRun, UnknownCall)
+"""What somebody may be told who asks at the wrong moment."""
+
+
+@attrs.frozen
+class Death:
+    """How a process ends: `how` is a kind, the numbers say when. `pause`: seconds until the next one. `wall`: what the
+    wall clock jumps by meanwhile.
+    """
+
+    how: str
+    after: float = inf
+    port: int = 0
+    commit: int = 0
+    statement: int = 0
+    pause: float = 0.0
+    wall: float = 0.0
+
+
+@attrs.define
+class Wish:
+    """What somebody asks of the engine, at `at`, and again after a death until it was acknowledged."""
+
+    what: str
+    at: float
+    run: str = ""
+    workflow: Any = None
+    done: bool = False
+
+
+@attrs.frozen
+class Options:
+    """Everything that is drawn for a seed before it begins."""
+
+    seed: int
+    deaths: tuple[Death, ...]
+    wishes: tuple[Wish, ...]
+    most: int
+    new_file: bool
+    jumping_port: bool
+    jumps: tuple[tuple[float, float], ...]
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}: at most {self.most} calls at a time"]
+        lines += [f"  the file is {'new' if self.new_file else 'an empty log'}"]
+        lines += [f"  the clock {'is a port that jumps' if self.jumping_port else 'is the system clock'}"]
+        lines += [f"  at {at:.3f} s the wall clock jumps by {by:+,.0f} s" for at, by in self.jumps]
+        lines += [f"  {death}" for death in self.deaths]
+        for wish in self.wishes:
+            lines.append(
+                f"  at {wish.at:.3f} s: {wish.what} {wish.run} {wish.workflow.__name__ if wish.workflow else ''}"
+            )
+        return "\n".join(lines)
+
+
+def options(seed: int) -> Options:
+    chance = Random(seed)
+    runs = chance.randint(2, 5)
+    wishes = []
+    for n in range(runs):
+        at = chance.random()
+        wishes.append(Wish("start", at, f"r{n}", chance.choice(WRITTEN if chance.random() < 0.6 else workflows())))
+        if chance.random() < 0.2:
+            wishes.append(Wish("start again", at + 6 * chance.random(), f"r{n}", wishes[-1].workflow))
+        if chance.random() < 0.5:
+            wishes.append(Wish("nudge", at + 6 * chance.random(), f"r{n}"))
+        if chance.random() < 0.15:
+            wishes.append(Wish("cancel", at + 6 * chance.random(), f"r{n}"))
+    wishes += [Wish("look", 8 * chance.random()) for _ in range(2)]
+    deaths = tuple(_death(chance, n) for n in range(chance.randint(1, 3)))
+    jumps = [(9 * chance.random(), chance.choice((3650 * DAY, -3600.0))) for _ in range(chance.randint(0, 2))]
+    return Options(
+        seed,
+        deaths,
+        tuple(wishes),
+        chance.choice((2, 3, 9)),
+        chance.random() < 0.2,
+        chance.random() < 0.3,
+        tuple(jumps),
+    )
+
+
+def _death(chance: Random, number: int) -> Death:
+    pause = chance.choice((0.0, 0.5, 20.0))
+    wall = chance.choice((0.0, 0.0, 0.0, 3650 * DAY, -3600.0))
+    share = chance.random()
+    if share < 0.40:
+        return Death("at a port", port=chance.randint(1, 40 if chance.random() < 0.5 else 250), pause=pause, wall=wall)
+    if share < 0.65:
+        return Death("at a moment", after=8 * chance.random() ** 2, pause=pause, wall=wall)
+    if share < 0.87:
+        commit, statement = chance.randint(1, 25), chance.randint(2, 4)
+        return Death("in a commit", commit=commit, statement=statement, pause=pause, wall=wall)
+    return Death("closed", after=6 * chance.random(), pause=pause, wall=wall)
+
+
+class Noting(SqliteLog):
+    """Tells the world what was acknowledged."""
+
+    async def append(self, batch: Batch) -> tuple[Turn, ...]:
+        turns = await super().append(batch)
+        for turn in turns:
+            Here.world.acknowledge(turn.position, turn.stream, turn.version, turn.head)
+        return turns
+
+
+class Simulation:
+    """`found` is what the oracle has to say, once `play` is over."""
+
+    def __init__(self, options: Options, home: Path) -> None:
+        self.options, self.home = options, home
+        self.world = World(options.seed)
+        self.wishes = [attrs.evolve(wish) for wish in options.wishes]
+        self.told: list[tuple[str, str]] = []
+        self.jumps = list(options.jumps)
+        self.graves: list[tuple[SimLoop, list[asyncio.Task[Any]], list[Any], SqliteLog | None]] = []
+        self.log: SqliteLog | None = None
+        self.closing = self.cut_commit = False
+        self.found: Found
+
+    @property
+    def path(self) -> Path:
+        return self.home / str(self.world.life) / "log.db"
+
+    def play(self) -> Found:
+        try:
+            with ported(self.world):
+                for death in self.options.deaths:
+                    self._process(death)
+                self.world.faulty = False
+                self._process(None)
+            return self.found
+        finally:
+            for loop, tasks, connections, log in self.graves:
+                bury(loop, tasks)
+                for connection in connections:
+                    connection.drop()
+                if log is not None:
+                    log._release()
+
+    def _process(self, death: Death | None) -> None:
+        before, now = self.path, self.world.loop.now
+        world, loop = self.world, SimLoop(now)
+        if death is None:
+            loop.too_late = now + DRAINED
+        elif death.how == "at a moment":
+            loop.killed_at = now + death.after
+        world.begin(loop)
+        world.dies_at_port = death.port if death else 0
+        world.dies_in_commit, world.dies_at = (death.commit, death.statement) if death else (0, 0)
+        self._files(before)
+        for at, by in self.jumps:
+            loop.call_at(max(now, at), self._jump, at, by)
+        loop.set_exception_handler(self._unhandled)
+        try:
+            loop.run_until_complete(loop.create_task(self._work(death)))
+            world.ends.append("closed" if death and death.how == "closed" else "at rest")
+        except Killed:
+            world.died()
+            world.ends.append(death.how if death else "")
+        finally:
+            world.over()
+            self._grave(loop)
+        self.cut_commit = bool(death) and world.dies_in_commit == world.commit
+        if death:
+            loop.now += death.pause
+            world.wall += death.wall
+
+    def _grave(self, loop: SimLoop) -> None:
+        """Keep what a dead process left alive, so that nothing of it runs."""
+        loop.set_exception_handler(lambda *_: None)
+        self.graves.append((loop, list(asyncio.all_tasks(loop)), self.world.connections, self.log))
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.world.odd.append(f"nobody heard of it: {context['message']}: {context.get('exception')!r}")
+
+    def _files(self, before: Path) -> None:
+        if before.exists():
+            file.image(before, self.path)
+        else:
+            self.path.parent.mkdir()
+            if not self.options.new_file:
+                self.path.write_bytes(_empty_log())
+
+    def _jump(self, at: float, by: float) -> None:
+        self.jumps.remove((at, by))
+        self.world.wall += by
+
+    # -- in a process
+
+    async def _work(self, death: Death | None) -> None:
+        self.log, self.closing = None, False
+        self.log = log = await Noting.open(self.path, salts=self.world.salt)
+        if self.cut_commit:
+            self.world.odd += await half_written(log)
+        clock = self.world if self.options.jumping_port else SystemClock()
+        engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock)
+        asking = [asyncio.ensure_future(self._ask(engine, wish)) for wish in self.wishes if not wish.done]
+        await engine.resume()
+        if death and death.how == "closed":
+            await asyncio.sleep(death.after)
+            self.closing = True
+            await engine.close()
+            await asyncio.gather(*asking)
+            return
+        await asyncio.gather(*asking)
+        await engine.drain()
+        while await self._settle(engine, all=death is None):
+            await engine.drain()
+        if death is None:
+            self.found = await examine(self.world, engine, workflows(), self.told)
+            await engine.close()
+
+    async def _ask(self, engine: Engine, wish: Wish) -> None:
+        await asyncio.sleep(max(0.0, wish.at - self.world.loop.now))
+        try:
+            if await self._asked(engine, wish):
+                self.told.append((wish.what, wish.run))
+            wish.done = True
+        except Conflict:
+            wish.done = any(info.name == wish.run for info in await engine.log.streams())
+        except UnknownRun:
+            wish.done = not self.world.faulty
+        except (NotPossible, BadInput, LogError):
+            if not self.closing:
+                raise
+
+    async def _asked(self, engine: Engine, wish: Wish) -> bool:
+        """Whether it was done, so that the log has to have it."""
+        match wish.what:
+            case "start" | "start again":
+                await engine.start(wish.workflow, Job(wish.run), run=wish.run)
+            case "nudge":
+                with suppress(BadInput):  # it is a workflow that waits for nothing
+                    await engine.signal(wish.run, Nudge())
+            case "cancel":
+                try:
+                    await engine.cancel(wish.run, by="somebody", why="no need")
+                except NotPossible:
+                    if not (await engine.state(wish.run)).outcome:
+                        raise
+                    return False
+            case "look":
+                await self._settle(engine, all=False)
+        return True
+
+    async def _settle(self, engine: Engine, all: bool) -> int:
+        """An operator looks at what is parked and at what waits: how much there was to do."""
+        did = 0
+        for info in await engine.log.streams(labels=frozenset({"parked", "waiting"})):
+            run = await engine.state(info.name)
+            for call in run.calls.values():
+                if call.status is CallState.UNKNOWN and (all or self.world.draw("settles", run.id, call.id) < 0.5):
+                    did += 1
+                    await self._answer(engine, run.id, call.id, call.key)
+            if run.condition == "waiting" and not run.calls and all:
+                did += 1
+                with suppress(*FINE):
+                    await engine.signal(run.id, Nudge())
+        return did
+
+    async def _answer(self, engine: Engine, run: str, call: str, key: str) -> None:
+        try:
+            outcome: Any = self.world.look(key)
+        except NotDone as failure:
+            outcome = failure
+        with suppress(*FINE):
+            await engine.answer(run, call, outcome, by="an operator", why="looked")
+
+
+@contextmanager
+def ported(world: World) -> Iterator[None]:
+    """The world behind the ports that a process has: its files, its threads, its clock."""
+    Here.world = Thread.world = world
+    with (
+        patch.object(aiosqlite, "connect", partial(file.connect, world)),
+        patch.object(statecore.dispatch, "threading", _Threading),
+        patch.object(statecore.clock, "time", world),
+    ):
+        yield
+
+
+class _Threading:
+    Thread = Thread
+
+
+@cache
+def _empty_log() -> bytes:
+    async def make(path: Path) -> None:
+        async with await SqliteLog.open(path):
+            pass
+
+    with room() as home:
+        world, loop = World(-1), SimLoop(0.0)
+        before = getattr(Here, "world", world)
+        with ported(world):
+            world.begin(loop)
+            loop.run_until_complete(make(home / "log.db"))
+        loop.close()
+        Here.world = Thread.world = before
+        return (home / "log.db").read_bytes()
+
+
+@contextmanager
+def room() -> Iterator[Path]:
+    """A directory in memory where there is one: nothing here tests a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="sim-", dir=memory if memory.is_dir() else None) as home:
+        yield Path(home)
+
+
+def simulate(seed: int) -> Found:
+    """Play a seed. Raises AssertionError with everything that the oracle found, the seed and its options."""
+    chosen = options(seed)
+    with room() as home:
+        try:
+            found = Simulation(chosen, home).play()
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}\n{chosen}") from error
+    if found.wrong:
+        raise AssertionError("\n".join([*found.wrong, str(chosen)]))
+    return found

@@ -1,0 +1,21 @@
+"""The test of the test: what the simulation is there to find, it finds."""
+
+import pytest
+
+from tests.sim.bugs import BUGS, Bug
+from tests.sim.life import simulate
+
+WITHIN = 200
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    """Within two hundred seeds, each of which passes without the bug."""
+    with bug.planted():
+        for seed in range(WITHIN):
+            try:
+                simulate(seed)
+            except AssertionError as fault:
+                print(f"{bug.name}: at seed {seed}, {str(fault).splitlines()[0]}")
+                return
+    pytest.fail(f"{bug.name}: not found in {WITHIN} seeds")
