@@ -68,8 +68,8 @@ class Moody:
             return Refuse("in no mood")
         if share < 0.04:
             raise ValueError("the guard is broken")
-        if share < 0.16 and self.side == "before":
-            return Defer("not now", question.at + 5 * share if share < 0.09 else None)
+        if share < 0.22 and self.side == "before":
+            return Defer("not now", question.at + 5 * share if share < 0.10 else None)
         return Pass()
 
 

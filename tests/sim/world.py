@@ -221,7 +221,7 @@ class World:
         """What becomes of it. A receiver may be down for the whole life of a process, most of all one that was being
         called when the last one died.
         """
-        if self.draw("down", call.specialist, self.life) < (0.4 if call.specialist in self.hit else 0.04):
+        if self.draw("down", call.specialist, self.life) < (0.7 if call.specialist in self.hit else 0.04):
             return "unavailable"
         share = self.draw("does", call.run, call.id, call.rank, call.attempt, call.cuts)
         return next(does for upper, does in FAULTS if share < upper)
