@@ -39,7 +39,7 @@ class Connection:
         return list(await self._later(lambda: self._open.execute(sql, tuple(parameters)).fetchall()))
 
     async def commit(self) -> None:
-        await self._later(self._commit)
+        await self._later(lambda: self._open.commit())
 
     async def create_function(self, name: str, arguments: int, function: Any, deterministic: bool = False) -> None:
         await self._later(partial(self._open.create_function, name, arguments, function, deterministic=deterministic))
@@ -62,10 +62,6 @@ class Connection:
         if self._raw is None:
             raise ValueError("Connection closed")
         return self._raw
-
-    def _commit(self) -> None:
-        self._open.commit()
-        self._world.committed(self._open)
 
     def _later(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
         self._statements += 1
@@ -109,10 +105,16 @@ def _mortal(world: World, factory: type[sqlite3.Connection]) -> type[sqlite3.Con
         committing = False
 
         def commit(self) -> None:
-            world.begin_commit()
+            """An I/O error may come before the commit record or after it: nobody can tell which."""
+            fails = world.begin_commit()
+            if fails == "before":
+                raise sqlite3.OperationalError("disk I/O error")
             self.committing = True
             super().commit()
             self.committing = False
+            world.committed(self)
+            if fails == "after":
+                raise sqlite3.OperationalError("disk I/O error")
 
         def execute(self, *args: Any) -> sqlite3.Cursor:
             if self.committing and world.dies_at_this_statement():

@@ -131,6 +131,8 @@ def _death(chance: Random, number: int) -> Death:
     if share < 0.87:
         commit, statement = chance.randint(1, 25), chance.randint(2, 4)
         return Death("in a commit", commit=commit, statement=statement, pause=pause, wall=wall)
+    if share < 0.93:
+        return Death("disk", commit=chance.randint(1, 25), statement=chance.randint(0, 1), pause=pause, wall=wall)
     return Death("closed", after=6 * chance.random(), pause=pause, wall=wall)
 
 
@@ -155,6 +157,8 @@ class Simulation:
         self.jumps = list(options.jumps)
         self.graves: list[tuple[SimLoop, list[asyncio.Task[Any]], list[Any], SqliteLog | None]] = []
         self.log: SqliteLog | None = None
+        self.engine: Engine | None = None
+        self.asking: list[asyncio.Future[None]] = []
         self.closing = self.cut_commit = False
         self.found: Found
 
@@ -187,21 +191,28 @@ class Simulation:
             loop.killed_at = now + death.after
         world.begin(loop)
         world.dies_at_port = death.port if death else 0
-        world.dies_in_commit, world.dies_at = (death.commit, death.statement) if death else (0, 0)
+        fails = death is not None and death.how == "disk"
+        world.dies_in_commit, world.dies_at = (death.commit, death.statement) if death and not fails else (0, 0)
+        world.fails_in_commit, world.fails = (
+            (death.commit, ("before", "after")[death.statement]) if death and fails else (0, "")
+        )
         self._files(before)
         for at, by in self.jumps:
             loop.call_at(max(now, at), self._jump, at, by)
         loop.set_exception_handler(self._unhandled)
         try:
-            loop.run_until_complete(loop.create_task(self._work(death)))
-            world.ends.append("closed" if death and death.how == "closed" else "at rest")
+            loop.run_until_complete(loop.create_task(self._living(death)))
+            if self.closing and (left := asyncio.all_tasks(loop)):
+                world.odd.append(f"closed, and {len(left)} tasks are left: {left}")
+            failed = world.fails and world.commit >= world.fails_in_commit
+            world.ends.append("disk" if failed else "closed" if death and death.how == "closed" else "at rest")
         except Killed:
             world.died()
             world.ends.append(death.how if death else "")
         finally:
             world.over()
             self._grave(loop)
-        self.cut_commit = bool(death) and world.dies_in_commit == world.commit
+        self.cut_commit = world.commit in (world.dies_in_commit, world.fails_in_commit)
         if death:
             loop.now += death.pause
             world.wall += death.wall
@@ -228,28 +239,38 @@ class Simulation:
 
     # -- in a process
 
+    async def _living(self, death: Death | None) -> None:
+        """A process that ends by itself, also where its disk fails."""
+        self.log = self.engine = None
+        self.closing = death is not None and death.how == "disk"
+        try:
+            await self._work(death)
+        except LogError:
+            if not self.closing:
+                raise
+        if self.closing and self.engine is not None:
+            await self.engine.close()
+            await asyncio.gather(*self.asking)
+
     async def _work(self, death: Death | None) -> None:
-        self.log, self.closing = None, False
         self.log = log = await Noting.open(self.path, salts=self.world.salt)
         if self.cut_commit:
             self.world.odd += await half_written(log)
         clock = self.world if self.options.jumping_port else SystemClock()
-        engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock)
-        asking = [asyncio.ensure_future(self._ask(engine, wish)) for wish in self.wishes if not wish.done]
+        self.engine = engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock)
+        self.asking = [asyncio.ensure_future(self._ask(engine, wish)) for wish in self.wishes if not wish.done]
         await engine.resume()
         if death and death.how == "closed":
             await asyncio.sleep(death.after)
             self.closing = True
-            await engine.close()
-            await asyncio.gather(*asking)
             return
-        await asyncio.gather(*asking)
+        await asyncio.gather(*self.asking)
         await engine.drain()
         while await self._settle(engine, all=death is None):
             await engine.drain()
         if death is None:
             self.found = await examine(self.world, engine, workflows(), self.told)
-            await engine.close()
+            self.closing = True
 
     async def _ask(self, engine: Engine, wish: Wish) -> None:
         await asyncio.sleep(max(0.0, wish.at - self.world.loop.now))
@@ -271,8 +292,10 @@ class Simulation:
             case "start" | "start again":
                 await engine.start(wish.workflow, Job(wish.run), run=wish.run)
             case "nudge":
-                with suppress(BadInput):  # it is a workflow that waits for nothing
+                try:
                     await engine.signal(wish.run, Nudge())
+                except BadInput:  # it is a workflow that waits for nothing
+                    return False
             case "cancel":
                 try:
                     await engine.cancel(wish.run, by="somebody", why="no need")

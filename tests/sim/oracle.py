@@ -26,6 +26,8 @@ from statecore.events import (
     Cancelled,
     Event,
     Finished,
+    SignalRefused,
+    SignalTaken,
 )
 from statecore.log import Log, Turn
 from statecore.registry import Registry
@@ -104,6 +106,12 @@ def _told(there: dict[str, list[Turn]], told: list[tuple[str, str]]) -> Iterator
             yield f"{run} was started, and is not in the log"
         if what == "cancel" and not any(isinstance(event, Cancelled) for event in events):
             yield f"{run} was cancelled, and the log does not say so"
+    for run, times in Counter(run for what, run in told if what == "nudge").items():
+        heard = [
+            event for turn in there[run] for event in turn.events if isinstance(event, (SignalTaken, SignalRefused))
+        ]
+        if len(heard) < times:
+            yield f"{run} was told {times} signals, and the log has {len(heard)}"
     for run, times in Counter(run for what, run in told if what.startswith("start")).items():
         if times > 1:
             yield f"{run} was started {times} times"
@@ -167,8 +175,10 @@ class _Account:
                     yield f"{call.run} {call.id}: is to be repeated, and is labelled once"
             case CallStarted(cuts=cuts) if cuts > MAX_CUTS:
                 yield f"{self.run.id} {event.call}: was cut {cuts} times and started again"
-            case CallUnknown() if call is None:
-                yield f"{self.run.id} {event.call}: is unknown and was not open"
+            case CallUnknown() | CallCompleted() if call is None:
+                yield f"{self.run.id} {event.call}: has an outcome and was not open"
+            case CallFailed() if call is None and event.failure.contract != "Broken":
+                yield f"{self.run.id} {event.call}: has failed and was not open"
             case _:
                 pass
 

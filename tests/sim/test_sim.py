@@ -40,7 +40,7 @@ def test_everything_that_can_happen_happens() -> None:
     """In the first sixty seeds there is every event of a run, every fault, and every way for a process to end."""
     seen = {name for seed in range(60) for name in simulate(seed).seen}
     events = {event.__name__ for event in get_args(Event) if event not in (Erased, Purged)}
-    ends = {"at a port", "at a moment", "in a commit", "closed", "at rest"}
+    ends = {"at a port", "at a moment", "in a commit", "disk", "closed", "at rest"}
     assert seen == events | {fault for _, fault in FAULTS} | ends
 
 

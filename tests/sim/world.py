@@ -109,7 +109,8 @@ class World:
         self.ended: dict[int, float] = {}
         self.ports = self.commit = self.statement = self.salts = 0
         self.dies_at_port = self.dies_in_commit = 0
-        self.dies_at = 0
+        self.dies_at = self.fails_in_commit = 0
+        self.fails = ""
 
     def draw(self, *words: Any) -> float:
         """A number in [0, 1) that follows from the seed and the words."""
@@ -153,8 +154,10 @@ class World:
         self.connections.append(connection)
         return len(self.connections)
 
-    def begin_commit(self) -> None:
+    def begin_commit(self) -> str:
+        """Whether the disk fails before or after it; "" where it does not."""
         self.commit, self.statement = self.commit + 1, 0
+        return self.fails if self.commit == self.fails_in_commit else ""
 
     def dies_at_this_statement(self) -> bool:
         self.statement += 1
