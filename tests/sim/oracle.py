@@ -34,7 +34,7 @@ from statecore.registry import Registry
 from statecore.replay import rebuild, verify
 from statecore.run import Run, fold
 from tests.sim.work import TIMEOUT
-from tests.sim.world import PATIENCE, Commit, World
+from tests.sim.world import PATIENCE, Attempt, Commit, Flight, World
 
 TURN = 0.1
 """Seconds that may pass between a decision and its commit."""
@@ -122,7 +122,7 @@ class _Account:
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.run = world, Run(id=name)
-        self.flights = {}
+        self.flights: dict[Attempt, list[Flight]] = {}
         for flight in world.flights:
             if flight.call.run == name:
                 self.flights.setdefault(flight.attempt, []).append(flight)
@@ -214,13 +214,13 @@ class _Account:
                     yield f"{flight.call.run} {flight.call.id}: has another key in attempt {flight.call.attempt}"
 
 
-def _attempt(call: Call) -> tuple[str, str, int, int, int]:
+def _attempt(call: Call) -> Attempt:
     return call.run, call.id, call.rank, call.attempt, call.cuts
 
 
 def _dispatches(world: World, turns: list[Turn]) -> Iterator[str]:
     """Each dispatch has a CallStarted of its own, committed before it by the same process; no effect happens twice."""
-    started: dict[tuple[str, str, int, int, int], list[Commit]] = {}
+    started: dict[Attempt, list[Commit]] = {}
     for turn in turns:
         for event in turn.events:
             if isinstance(event, CallStarted) and turn.position in world.commits:

@@ -34,6 +34,10 @@ FAULTS = (
 """What a call does, by the upper end of its share."""
 
 
+Attempt = tuple[str, str, int, int, int]
+"""Run, call, rank, attempt and cuts: what one CallStarted is for."""
+
+
 @attrs.frozen
 class Job:
     text: str = "job"
@@ -72,7 +76,7 @@ class Flight:
     stalled: float = 0.0
 
     @property
-    def attempt(self) -> tuple[str, str, int, int, int]:
+    def attempt(self) -> Attempt:
         return self.call.run, self.call.id, self.call.rank, self.call.attempt, self.call.cuts
 
 
