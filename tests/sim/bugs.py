@@ -114,6 +114,7 @@ BUGS = (
         "if beginning := None:",
     ),
     Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
+    Bug("an attempt too many", DECIDER + "failed", "call.attempt < state.attempts", "call.attempt <= state.attempts"),
     Bug(
         "a `once` call is repeated",
         DECIDER + "failed",

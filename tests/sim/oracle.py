@@ -33,6 +33,7 @@ from statecore.log import Log, Turn
 from statecore.registry import Registry
 from statecore.replay import rebuild, verify
 from statecore.run import Run, fold
+from statecore.workflow import Machine
 from tests.sim.work import TIMEOUT
 from tests.sim.world import PATIENCE, Attempt, Commit, Flight, World
 
@@ -71,8 +72,9 @@ async def examine(world: World, engine: Engine, workflows: Any, told: list[tuple
         for noted in world.acknowledged
         if noted not in heads
     ]
+    machines = {workflow.machine.name: workflow.machine for workflow in workflows}
     for info in infos:
-        account = _Account(world, info.name)
+        account = _Account(world, info.name, machines)
         wrong += account.all(there[info.name])
         live = await engine.state(info.name)
         if account.run != live:
@@ -120,8 +122,8 @@ def _told(there: dict[str, list[Turn]], told: list[tuple[str, str]]) -> Iterator
 class _Account:
     """A run as its own turns tell it, and what is odd about each."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world, self.run = world, Run(id=name)
+    def __init__(self, world: World, name: str, machines: dict[str, Machine]) -> None:
+        self.world, self.run, self.machines = world, Run(id=name), machines
         self.flights: dict[Attempt, list[Flight]] = {}
         for flight in world.flights:
             if flight.call.run == name:
@@ -173,8 +175,10 @@ class _Account:
                     yield f"{call.run} {call.id}: nobody knows what became of it, and it is recorded as failed"
                 if event.again is not None:
                     yield f"{call.run} {call.id}: is to be repeated, and is labelled once"
-            case CallStarted(cuts=cuts) if cuts > MAX_CUTS:
-                yield f"{self.run.id} {event.call}: was cut {cuts} times and started again"
+            case CallStarted():
+                state = self.machines[self.run.workflow].chart.state(event.call.rpartition("#")[0])
+                if event.attempt > state.attempts or event.cuts > MAX_CUTS:
+                    yield f"{self.run.id} {event.call}: begins attempt {event.attempt} after {event.cuts} cuts"
             case CallUnknown() | CallCompleted() if call is None:
                 yield f"{self.run.id} {event.call}: has an outcome and was not open"
             case CallFailed() if call is None and event.failure.contract != "Broken":
