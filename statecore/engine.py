@@ -81,7 +81,8 @@ class _Closing(Guarded):
 class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
-    calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything else of it was taken up.
+    calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything
+    else of it was taken up.
     """
 
     run: Run
@@ -410,8 +411,9 @@ class Engine:
                     self._elapsed(held, call)
 
     def _set_timers(self, held: _Held, now: float) -> None:
-        """A wait counts from the turn that began it, and goes on by the loop's time whatever comes meanwhile: a clock that
-        jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock says.
+        """A wait counts from the turn that began it, and goes on by the loop's time whatever comes meanwhile: a clock
+        that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
+        says.
         """
         wanted = {(call.id, call.wake): call for call in held.run.calls.values() if call.wake is not None}
         self._stop_timers(held, {} if self._closing else wanted)
