@@ -1,6 +1,7 @@
 """An explicit state-machine engine for multi-agent workflows: declared, guarded, rebuilt from its log."""
 
 from statecore.call import Call as Call
+from statecore.child import child as child
 from statecore.declare import Compound as Compound
 from statecore.declare import History as History
 from statecore.declare import Parallel as Parallel
@@ -8,6 +9,7 @@ from statecore.declare import State as State
 from statecore.declare import any_state as any_state
 from statecore.engine import Engine as Engine
 from statecore.envelope import Warned as Warned
+from statecore.failures import ChildFailed as ChildFailed
 from statecore.failures import Failure as Failure
 from statecore.failures import NotDone as NotDone
 from statecore.failures import RateLimited as RateLimited

@@ -53,6 +53,12 @@ class Call:
         return self.id.rpartition("#")[0]
 
     @property
+    def child(self) -> str:
+        """The run that does the work of this attempt, where a workflow does: a stream of its own for each attempt."""
+        again = f"~{self.rank}.{self.attempt}" if self.rank else f"~{self.attempt}" if self.attempt > 1 else ""
+        return f"{self.run}/{self.id}{again}"
+
+    @property
     def key(self) -> str:
         """The idempotency key: the same for all attempts of the call, in every process, and for no other call."""
         return key(self.run, self.id)

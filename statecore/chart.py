@@ -12,7 +12,7 @@ from typing import Any, NoReturn, get_type_hints
 import attrs
 
 from statecore.contract import spelled
-from statecore.declare import TIMEOUT, History, Place, State, Transition, is_compound
+from statecore.declare import History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, Failure, covered
 from statecore.guard import Guard
@@ -332,9 +332,7 @@ def _state(chart: Chart, node: Node, state: State) -> None:
             f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it"
             " `final=True`"
         )
-    if state.does is None and (
-        state.give or state.attempts != 1 or state.guards or state.fallback or state.timeout != TIMEOUT
-    ):
+    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback or state.limited):
         chart.wrong(
             f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"
             " specialist or drop them"

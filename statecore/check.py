@@ -44,7 +44,7 @@ class Facts:
 
 def check(chart: Chart, table: Table) -> dict[str, Handover]:
     """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
-    facts = Facts(chart, table, tuple(_edges(chart, table)))
+    facts = Facts(chart, table, tuple(edges(chart, table)))
     for rule in (_reached, _failures_come, _answered, _not_shadowed, _ends, _bounded):
         rule(facts)
     handovers = {node.path: handover(chart, node.path) for node in chart.working}
@@ -59,7 +59,7 @@ def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     found: dict[type[Failure], str] = {}
     for specialist in state.specialists:
         found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
-        if specialist.effect == "once":
+        if specialist.unknowable:
             found.setdefault(NotDone, "a person who settles the call")
     for guard in state.guards:
         found |= {failure: f"guard `{guard.name}`" for failure in guard.fails if failure not in found}
@@ -69,7 +69,8 @@ def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     return found
 
 
-def _edges(chart: Chart, table: Table) -> Iterable[Edge]:
+def edges(chart: Chart, table: Table) -> Iterable[Edge]:
+    """Every way that a run of the chart may move."""
     types = payload_types(chart)
     yield Edge(None, None, table.start, START, chart.takes)
     for (config, letter), row in table.rows.items():

@@ -51,7 +51,6 @@ from statecore.events import (
     SignalTaken,
 )
 from statecore.failures import (
-    RETRIED,
     Broken,
     Crashed,
     Exhausted,
@@ -62,6 +61,7 @@ from statecore.failures import (
     Refused,
     Rejected,
     TimedOut,
+    mendable,
     printable,
     told,
 )
@@ -80,6 +80,10 @@ the call's key.
 
 MAX_CUTS = 5
 """How often a crash may cut the same attempt before the call is taken for what kills the process, and parked."""
+
+
+MAX_DEPTH = 16
+"""How many runs may stand above a child run. Deeper, the call is refused: a workflow that calls itself has an end."""
 
 
 Asked = tuple[tuple[str, bool], ...]
@@ -148,11 +152,9 @@ class _Turn:
         chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
         value = takes.pack(input.value)
         self.run.id = input.run
-        self.emit(
-            RunStarted(
-                chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root, input.trusted
-            )
-        )
+        named = (chart.name, chart.version, self.machine.fingerprint)
+        family = (input.tenant, input.root, input.trusted, input.parent, input.depth)
+        self.emit(RunStarted(*named, value, *family))
         self.move(self.machine.table.start)
 
     def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:
@@ -287,7 +289,9 @@ class _Turn:
     def failed(
         self, call: Call, failure: Failure, input: Completed[Any] | Failed[Failure], output: Payload | None = None
     ) -> None:
-        if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
+        if isinstance(failure, OutcomeUnknown) or (
+            isinstance(failure, TimedOut) and call.effect == "once" and not call.kind
+        ):
             self.unknown(call, printable(failure.why) or told(failure))
             return
         state, settled = self.state(call), bool(input.by)
@@ -295,7 +299,7 @@ class _Turn:
         event = CallFailed(
             call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched
         )
-        if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts:
+        if not settled and call.effect != "once" and mendable(failure) and call.attempt < state.attempts:
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
         elif not settled and (following := self.following(call, untouched)):
             self.emit(attrs.evolve(event, next=following.id))
@@ -454,6 +458,8 @@ class _Turn:
         call = self.run.opening(wanted, CallState.STARTED)
         live = self.contract(call.request).unpack(call.request)
         guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
+        if isinstance(verdict, Pass) and call.kind == "workflow" and self.run.depth >= MAX_DEPTH:
+            guard, verdict = "depth", Refuse(f"{MAX_DEPTH} runs stand above {self.run.id}, which is as deep as it goes")
         if isinstance(verdict, Pass):
             self.emit(wanted)
         elif isinstance(verdict, Defer):

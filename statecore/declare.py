@@ -75,8 +75,8 @@ class State(_Source):
     `does`: the specialist called when the state is entered. `give`: the function that makes its request of recorded
     values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
     `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
-    contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take.
-    `says`: a sentence for operators.
+    contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take,
+    600 where it says nothing, and of a child workflow as long as that takes. `says`: a sentence for operators.
     """
 
     def __init__(
@@ -90,10 +90,11 @@ class State(_Source):
         attempts: int = 1,
         fallback: Sequence[Specialist[I, O]] = (),
         guards: Sequence[Guard[I] | Guard[O]] = (),
-        timeout: float = TIMEOUT,
+        timeout: float | None = None,
         says: str = "",
     ) -> None:
-        self.does, self.give, self.attempts, self.timeout, self.says = does, give, attempts, timeout, says
+        self.does, self.give, self.attempts, self.says = does, give, attempts, says
+        self.timeout, self.limited = TIMEOUT if timeout is None else timeout, timeout is not None
         self.initial, self.final, self.outcome = initial, final, outcome
         self.fallback, self.guards = _listed("fallback", fallback), _listed("guards", guards)
         self.touching: list[Transition] = []

@@ -21,6 +21,7 @@ import attrs
 
 from statecore.admission import Guarded
 from statecore.call import Call, CallState
+from statecore.children import Begun, Children, waiting
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract, contract_of
 from statecore.decider import step
@@ -82,7 +83,7 @@ class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
     calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything
-    else of it was taken up.
+    else of it was taken up. `children`: the child runs that are seen to.
     """
 
     run: Run
@@ -95,6 +96,7 @@ class _Held:
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[tuple[str, float], asyncio.TimerHandle] = attrs.field(factory=dict)
     waiters: list[asyncio.Future[None]] = attrs.field(factory=list)
+    children: set[str] = attrs.field(factory=set)
 
     def loaded(self) -> Machine:
         """Raises UnknownWorkflow where nothing can be done with the run here."""
@@ -130,6 +132,7 @@ class Engine:
         self._admission: Guarded | None = None
         self._dispatcher = Dispatcher(str(log.home or ""))
         self._held: dict[str, _Held] = {}
+        self._children = Children(self)
         self._taking_up: dict[str, asyncio.Task[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
@@ -155,8 +158,8 @@ class Engine:
         """Begin a run and give its id; the work goes on by itself. `trusted`: the rule by which `value` is; without one
         it is not.
 
-        Raises BadInput where `value` is not what the workflow takes, or id or tenant cannot be kept, Conflict where the
-        id is taken, LogError.
+        Raises BadInput where `value` is not what the workflow takes, or id or tenant cannot be kept (or the id is one of
+        a child run), Conflict where the id is taken, LogError.
         """
         machine = self.registry.add(workflow)
         id = run or self.ids()
@@ -165,6 +168,8 @@ class Engine:
                 raise BadInput(f"expected {what} to be text, found {name!r}: give its name")
         if id.startswith(SYSTEM):
             raise BadInput(f"{id!r}: what begins with {SYSTEM} is the log's own: give the run another id, or none")
+        if "/" in run:
+            raise BadInput(f"a run cannot be called {run!r}: child runs have names with /, choose one without")
         await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 
@@ -331,7 +336,6 @@ class Engine:
         self._use(held)
         try:
             await self._take(held, input)
-            self._held[input.run] = held
         finally:
             del self._starting[input.run]
             over.set()
@@ -352,13 +356,18 @@ class Engine:
             events, after = step(held.loaded(), held.run, input, admission)
             if not events:
                 return ()
+            own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
+            begun = self._begun(held, after, own)
             failpoint(Point.BEFORE_APPEND)
-            await self._append(
-                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
-            )
+            await self._append([own, *(each.append for each in begun)])
             failpoint(Point.AFTER_APPEND)
             held.run = after
+        if isinstance(input, Start):
+            self._held[input.run] = held
+        self._hold(begun)
         self._act(held, after.at)
+        if after.outcome and after.parent:
+            self._children.report(after)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
@@ -366,11 +375,32 @@ class Engine:
             self._ask_again_soon()
         return events
 
-    async def _append(self, append: Append) -> None:
+    def _begun(self, held: _Held, after: Run, own: Append) -> list[Begun]:
+        """The child runs that begin with a turn: in the same commit, or neither."""
         try:
-            await self.log.append(Batch((append,)))
+            return list(self._children.begun(held.loaded(), after, own.events, own.at))
+        except Exception:
+            self.ledger.forget(own.stream, own.events)
+            raise
+
+    def _hold(self, begun: Iterable[Begun]) -> None:
+        """Runs that were begun just now, from here on at work."""
+        for each in begun:
+            held = self._held[each.run.id] = _Held(each.run, each.machine)
+            self._use(held)
+        for each in begun:
+            held = self._held[each.run.id]
+            self._act(held, each.append.at)
+            if each.run.outcome:
+                self._children.report(each.run)
+            self._release(held)
+
+    async def _append(self, appends: list[Append]) -> None:
+        try:
+            await self.log.append(Batch(tuple(appends)))
         except (Conflict, BadInput):
-            self.ledger.forget(append.stream, append.events)
+            for append in appends:
+                self.ledger.forget(append.stream, append.events)
             raise
         except LogError as error:
             self._fail(error)
@@ -392,6 +422,7 @@ class Engine:
                 flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
                 self._dispatcher.watch(flight)
         self._set_timers(held, now)
+        self._children.act(held)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
         else:
@@ -415,14 +446,17 @@ class Engine:
         that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
         says.
         """
-        wanted = {(call.id, call.wake): call for call in held.run.calls.values() if call.wake is not None}
+        calls = held.run.calls.values()
+        wanted = {(call.id, call.wake): partial(self._elapsed, held, call) for call in calls if call.wake is not None}
+        for call, until, limit in self._children.limits(held):
+            wanted[call.id, until] = partial(self._children.overdue, held, call, limit)
         self._stop_timers(held, {} if self._closing else wanted)
         if self._closing:
             return
         loop = asyncio.get_running_loop()
-        for key, call in wanted.items():
+        for key, due in wanted.items():
             if key not in held.timers:
-                held.timers[key] = loop.call_later(max(0.0, key[1] - now), self._elapsed, held, call)
+                held.timers[key] = loop.call_later(max(0.0, key[1] - now), due)
 
     def _stop_timers(self, held: _Held, wanted: Container[tuple[str, float]] = ()) -> None:
         for key in [key for key in held.timers if key not in wanted]:
@@ -533,6 +567,7 @@ class Engine:
         held = await self._load(name)
         self._held[name], held.ready = held, False
         try:
+            first = first or await self._children.orphaned(held.run)
             if first is not None and held.machine is not None and not held.run.outcome:
                 await self._end_with(held, first)
             for call in list(held.run.calls.values()) if held.machine else ():
@@ -548,6 +583,7 @@ class Engine:
 
     async def _end_with(self, held: _Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
+        held.children = set(waiting(held.run))
         for call in list(held.run.calls.values()):
             if call.effect == "once":
                 await self._take_up_call(held, call)
@@ -597,7 +633,10 @@ class Engine:
     def _at_rest(self, held: _Held) -> bool:
         busy = held.users or held.flights or held.timers or not held.ready
         held_by_a_guard = held.machine is not None and held.run.condition == "paused"
-        return not busy and not (held_by_a_guard and self._moving())
+        below = (self._held.get(name) for name in held.children)
+        return not (
+            busy or (held_by_a_guard and self._moving()) or any(child and not self._at_rest(child) for child in below)
+        )
 
     def _moving(self) -> bool:
         """Whether anything is under way that may let a call start which a guard holds."""
@@ -609,6 +648,8 @@ class Engine:
             self._tell(held)
             if held.run.outcome and self._held.get(held.run.id) is held:
                 del self._held[held.run.id]
+            if parent := self._held.get(held.run.parent):
+                self._settle(parent)
 
     def _tell(self, held: _Held) -> None:
         for waiter in held.waiters:

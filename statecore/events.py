@@ -30,7 +30,8 @@ ERASED = Payload("(erased)", b"null")
 @attrs.frozen
 class RunStarted:
     """`fingerprint`: of the table, policies and contracts that the run is pinned to. `root`: the run whose spend it
-    counts to. `trusted`: the rule by which its input is, "" where it is not.
+    counts to. `trusted`: the rule by which its input is, "" where it is not. `parent`: the run whose call it does, ""
+    where nobody called it; `depth`: how many are above it.
     """
 
     workflow: str
@@ -40,6 +41,8 @@ class RunStarted:
     tenant: str = ""
     root: str = ""
     trusted: str = ""
+    parent: str = ""
+    depth: int = 0
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@
 ├── `Crashed`          the specialist raised something that it did not declare
 ├── `Broken`           a condition or hand-over of the workflow raised
 ├── `Exhausted`        a bounded transition was due once more than it may be taken
+├── `ChildFailed`      the run of another workflow, which did the work, ended otherwise than with a result
 ├── `NotDone`          a person settled that an unknown call did not happen
 └── `OutcomeUnknown`   cut between start and completion, and not to be repeated
 
@@ -113,6 +114,18 @@ class Exhausted(Failure):
 
 
 @attrs.frozen(auto_exc=False)
+class ChildFailed(Failure):
+    """The child run `run` gave no result: its `outcome`, `why` where somebody cancelled it, and the failure that it
+    ended on, as text. One that was cancelled is not begun again.
+    """
+
+    run: str
+    outcome: str
+    why: str = ""
+    failure: str = ""
+
+
+@attrs.frozen(auto_exc=False)
 class NotDone(Failure):
     nothing_happened: ClassVar[bool] = True
     why: str = ""
@@ -134,8 +147,13 @@ def covered(failure: type[Failure]) -> tuple[type[Failure], ...]:
     return (failure, *(shipped for shipped in SHIPPED if issubclass(shipped, failure) and shipped is not failure))
 
 
-RETRIED: tuple[type[Failure], ...] = (Transient, Rejected)
+RETRIED: tuple[type[Failure], ...] = (Transient, Rejected, ChildFailed)
 """What another attempt may mend. Everything else is final for its specialist."""
+
+
+def mendable(failure: Failure) -> bool:
+    """Whether another attempt may mend it. A child that somebody cancelled stays cancelled."""
+    return isinstance(failure, RETRIED) and not (isinstance(failure, ChildFailed) and failure.outcome == "cancelled")
 
 
 def printable(text: str) -> str:

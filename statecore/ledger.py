@@ -31,9 +31,11 @@ class Ledger:
     """
 
     _tallies: dict[str, Tally] = attrs.field(factory=dict)
-    _flying: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    _flying: dict[str, dict[str, tuple[str, bool]]] = attrs.field(factory=dict)
     running: int = 0
-    """Calls in flight, of all specialists."""
+    """Calls in flight, of all specialists: work of this process. What a person or another run does is not counted, or a
+    bound that it used up would keep that run's own calls from starting.
+    """
 
     def of(self, specialist: str) -> Tally:
         """The tally of a specialist, by its name without version."""
@@ -43,8 +45,8 @@ class Ledger:
         """Count what one turn of `run` decided."""
         for event in events:
             match event:
-                case CallStarted(call=call, specialist=specialist):
-                    self._launch(run, call, specialist.partition("@")[0])
+                case CallStarted(call=call, specialist=specialist, kind=kind):
+                    self._launch(run, call, specialist.partition("@")[0], not kind)
                 case CallCompleted(call=call):
                     if tally_or_none := self._land(run, call):
                         tally_or_none.completed += 1
@@ -70,24 +72,24 @@ class Ledger:
             if isinstance(event, CallStarted) and (tally := self._land(run, event.call)):
                 tally.started -= 1
 
-    def _launch(self, run: str, call: str, name: str) -> None:
+    def _launch(self, run: str, call: str, name: str, here: bool) -> None:
         self._land(run, call)
-        self._flying.setdefault(run, {})[call] = name
+        self._flying.setdefault(run, {})[call] = name, here
         tally = self.of(name)
         tally.running += 1
         tally.started += 1
-        self.running += 1
+        self.running += here
 
     def _land(self, run: str, call: str) -> Tally | None:
         flying = self._flying.get(run, {})
-        name = flying.pop(call, None)
-        if name is None:
+        if call not in flying:
             return None
+        name, here = flying.pop(call)
         if not flying:
             del self._flying[run]
         tally = self.of(name)
         tally.running -= 1
-        self.running -= 1
+        self.running -= here
         return tally
 
     def _leave(self, run: str, states: set[str] | None) -> None:

@@ -60,7 +60,7 @@ class Done(Trigger[None]):
 @attrs.frozen
 class Start:
     """Begin `run` of a workflow with `value`. Everything that identifies the run for ever is in here. `trusted`: the
-    rule by which `value` is; "" where it is not.
+    rule by which `value` is; "" where it is not. `parent`, `depth`: as in `RunStarted`.
     """
 
     run: str
@@ -69,6 +69,8 @@ class Start:
     tenant: str = ""
     root: str = ""
     trusted: str = ""
+    parent: str = ""
+    depth: int = 0
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from statecore.child import specialists
 from statecore.errors import UnknownSpecialist, UnknownWorkflow
 from statecore.run import Run
 from statecore.specialist import Specialist
@@ -20,7 +21,16 @@ class Registry:
             self.add(workflow)
 
     def add(self, workflow: type[Workflow[Any]]) -> Machine:
-        return self._machines.setdefault(workflow.machine.fingerprint, workflow.machine)
+        """With the child workflows that it names, and theirs. Raises DefinitionError where one is not as declared."""
+        return self._add(workflow.machine)
+
+    def _add(self, machine: Machine) -> Machine:
+        if machine.fingerprint not in self._machines:
+            self._machines[machine.fingerprint] = machine
+            for specialist in specialists(machine):
+                if specialist.machine is not None:
+                    self._add(specialist.machine())
+        return self._machines[machine.fingerprint]
 
     @property
     def machines(self) -> tuple[Machine, ...]:

@@ -113,7 +113,8 @@ class Run:
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
     often entered. `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is
-    finished, "" before.
+    finished, "" before. `root`, `parent`, `depth`: where it stands among the runs that call each other, as in
+    `RunStarted`. `by`: who cancelled it.
     """
 
     id: str = ""
@@ -133,6 +134,9 @@ class Run:
     calls: Mapping[str, Call] = attrs.field(factory=dict)
     outcome: str = ""
     why: str = ""
+    parent: str = ""
+    depth: int = 0
+    by: str = ""
 
     @property
     def input(self) -> Payload:
@@ -152,7 +156,7 @@ class Run:
         found = {call.status for call in self.calls.values()}
         if CallState.UNKNOWN in found:
             return "parked"
-        if any(call.status is CallState.STARTED and call.kind != "person" for call in self.calls.values()):
+        if any(call.status is CallState.STARTED and not call.kind for call in self.calls.values()):
             return "running"
         return "paused" if CallState.DEFERRED in found else "waiting"
 
@@ -201,6 +205,9 @@ class Draft:
     calls: dict[str, Call]
     outcome: str
     why: str
+    parent: str
+    depth: int
+    by: str
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
@@ -264,6 +271,7 @@ class Draft:
 def _run_started(draft: Draft, event: RunStarted) -> None:
     draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
     draft.tenant, draft.root, draft.started = event.tenant, event.root or draft.id, draft.at
+    draft.parent, draft.depth = event.parent, event.depth
     draft.value(START, event.input, trusted=event.trusted)
 
 
@@ -327,6 +335,7 @@ def _signal_taken(draft: Draft, event: SignalTaken) -> None:
 
 def _cancelled(draft: Draft, event: Cancelled) -> None:
     draft.why = f"cancelled by {event.by}: {event.why}" if event.by or event.why else "cancelled"
+    draft.by = event.by
 
 
 def _finished(draft: Draft, event: Finished) -> None:

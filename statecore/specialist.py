@@ -7,7 +7,18 @@ rejected. An async function runs on the engine's loop, any other in a thread.
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 import attrs
 
@@ -17,6 +28,9 @@ from statecore.envelope import Warned
 from statecore.errors import DefinitionError
 from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
 from statecore.messages import members
+
+if TYPE_CHECKING:
+    from statecore.workflow import Machine
 
 I = TypeVar("I")  # noqa: E741 - input and output, as everywhere in the typing of specialists
 O = TypeVar("O")  # noqa: E741
@@ -40,7 +54,8 @@ Reconcile = Callable[[Call], Awaitable[Any]]
 @attrs.frozen(eq=False)
 class Specialist(Generic[I, O_co]):
     """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit
-    tests. `derives`: its output comes from its request alone, and is as trusted as what that was made of.
+    tests. `derives`: its output comes from its request alone, and is as trusted as what that was made of. `machine`: of
+    a child workflow, its declaration.
     """
 
     name: str
@@ -54,6 +69,7 @@ class Specialist(Generic[I, O_co]):
     reconcile: Reconcile | None = None
     kind: Kind = "function"
     derives: bool = False
+    machine: "Callable[[], Machine] | None" = None
     is_async: bool = attrs.field(
         init=False, default=attrs.Factory(lambda self: inspect.iscoroutinefunction(self.fn), takes_self=True)
     )
@@ -65,7 +81,12 @@ class Specialist(Generic[I, O_co]):
     def may_fail(self) -> tuple[type[Failure], ...]:
         """The declared failures, and those that the engine may give in their place."""
         engine: tuple[type[Failure], ...] = (TimedOut, Rejected, Crashed)
-        return tuple(dict.fromkeys((*self.fails, *engine, *((OutcomeUnknown,) if self.effect == "once" else ()))))
+        return tuple(dict.fromkeys((*self.fails, *engine, *((OutcomeUnknown,) if self.unknowable else ()))))
+
+    @property
+    def unknowable(self) -> bool:
+        """Whether nobody may know what became of a call: of an effect that the end of the process can cut."""
+        return self.effect == "once" and self.kind == "function"
 
     def gives_named(self, contract: str) -> Contract[Any] | None:
         return next((given for given in self.gives if given.name == contract), None)

@@ -216,7 +216,7 @@ def policies(machine: Machine) -> Iterator[Policy]:
 def _may_come(chart: Chart, node: Node, specialist: Specialist[Any, Any], failure: type[Failure]) -> bool:
     """A failure that is not the specialist's own: a guard's, a person's, or a hand-over's, which no fallback mends."""
     if failure is NotDone:
-        return specialist.effect == "once"
+        return specialist.unknowable
     if failure is Broken:
         return specialist is chart.state(node.path).specialists[0]
     return failure is Refused or any(failure in guard.fails for guard in chart.state(node.path).guards)
@@ -225,7 +225,7 @@ def _may_come(chart: Chart, node: Node, specialist: Specialist[Any, Any], failur
 def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> Policy:
     state = machine.chart.state(node.path)
     specialist = state.specialists[rank]
-    once = specialist.effect == "once"
+    once = specialist.unknowable
     unknown = failure is OutcomeUnknown or (once and issubclass(failure, TimedOut))
     untouched = failure.nothing_happened or any(
         failure in guard.fails and guard.side == "before" for guard in state.guards
@@ -288,7 +288,7 @@ def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
     """The letters that something gives. A `once` call that takes too long ends in no TimedOut: its outcome is unknown."""
     failed = set()
     for node in chart.working:
-        once = all(specialist.effect == "once" for specialist in chart.state(node.path).specialists)
+        once = all(specialist.unknowable for specialist in chart.state(node.path).specialists)
         for failure in may_fail(chart, node):
             unknown = once and issubclass(failure, TimedOut)
             failed.add(table.letter(node.path, Failed, OutcomeUnknown if unknown else failure))

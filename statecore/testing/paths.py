@@ -110,7 +110,7 @@ def told_by_outcome(machine: Machine, state: str) -> tuple[type[Failure], ...]:
     """The failures that the calls of a state may themselves end in. Out of time, a `once` call is parked instead."""
     specialists = machine.chart.state(state).specialists
     told = dict.fromkeys(failure for specialist in specialists for failure in specialist.may_fail())
-    if any(specialist.effect == "once" for specialist in specialists):
+    if any(specialist.unknowable for specialist in specialists):
         told.pop(TimedOut)
     return tuple(told)
 

@@ -1,0 +1,191 @@
+"""Child runs, as the engine sees to them: begun with their parent's turn, reported to it at their end, ended where it
+does without them.
+
+A call of a child workflow and the first turn of its run are one batch, so neither is there without the other. All else
+is a turn of one run, and what a crash left half done between two runs is found again from their logs: an end that was
+not reported yet when the parent is taken up, a child that nobody waits for when the child is.
+
+Locks are taken by one run at a time, so no two runs wait for each other.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from statecore.call import Call, CallState
+from statecore.child import outcome
+from statecore.decider import step
+from statecore.errors import LogError, StatecoreError, UnknownRun
+from statecore.events import CallStarted, Event
+from statecore.failures import TimedOut
+from statecore.log import Append
+from statecore.messages import Cancel, Failed, Start
+from statecore.replay import rebuild
+from statecore.run import Run
+from statecore.specialist import Specialist
+from statecore.workflow import Machine
+
+if TYPE_CHECKING:
+    from statecore.engine import Engine, _Held
+
+
+@attrs.frozen
+class Begun:
+    """A run as its first turn leaves it, and that turn."""
+
+    machine: Machine
+    run: Run
+    append: Append
+
+
+def waiting(run: Run) -> dict[str, Call]:
+    """The calls whose work is a child run, by the name of that run."""
+    return {
+        call.child: call for call in run.calls.values() if call.kind == "workflow" and call.status is CallState.STARTED
+    }
+
+
+class Children:
+    """Of one engine. `engine` lends its runs in memory, its turns and its tasks."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._reading: dict[str, asyncio.Task[Run]] = {}
+
+    # -- beginnings
+
+    def begun(self, machine: Machine, run: Run, events: Sequence[Event], at: float) -> Iterator[Begun]:
+        """The first turns of the runs that a turn calls for, and of those that these call for at once."""
+        started = {event.call for event in events if isinstance(event, CallStarted) and event.kind == "workflow"}
+        for call in waiting(run).values() if started else ():
+            if call.id in started:
+                yield from self._born(machine, run, call, at)
+
+    def _born(self, machine: Machine, parent: Run, call: Call, at: float) -> Iterator[Begun]:
+        declared = _specialist(machine, call).machine
+        assert declared is not None
+        child = declared()
+        value = machine.contracts[call.request.contract].unpack(call.request)
+        start = Start(call.child, value, at, parent.tenant, parent.root, parent.id, parent.depth + 1)
+        events, run = step(child, Run(id=call.child), start, self._engine._admission)
+        yield Begun(child, run, Append(run.id, 0, events, at, "Start", run.condition))
+        yield from self.begun(child, run, events, at)
+
+    # -- after each turn of a parent
+
+    def act(self, held: "_Held") -> None:
+        """See to the children that its calls wait for, and end those that none does any more."""
+        wanted = waiting(held.run)
+        for name in held.children - wanted.keys():
+            self._engine._spawn(held, partial(self._end, held.run, name))
+        for name in wanted.keys() - held.children:
+            if name not in self._engine._held:
+                self._engine._spawn(held, partial(self._tend, held, wanted[name]))
+        held.children = set(wanted)
+
+    def limits(self, held: "_Held") -> Iterator[tuple[Call, float, float]]:
+        """The calls that have only so long: until when, and how many seconds that were."""
+        for call in waiting(held.run).values() if held.machine else ():
+            state = held.machine.chart.state(call.state)  # type: ignore[union-attr]
+            if state.limited:
+                yield call, call.since + state.timeout, state.timeout
+
+    def overdue(self, held: "_Held", call: Call, limit: float) -> None:
+        held.timers.pop((call.id, call.since + limit), None)
+        if not self._engine._closing:
+            self._engine._spawn(held, partial(self._time_out, held, call, limit))
+
+    async def _time_out(self, held: "_Held", call: Call, limit: float) -> None:
+        if call.child in waiting(held.run):
+            at = max(self._engine.clock.now(), call.since + limit)
+            failure = TimedOut(f"no outcome after {limit:g} s", limit)
+            await self._engine._take(held, Failed(failure, call.id, call.attempt, at, rank=call.rank))
+
+    async def _tend(self, held: "_Held", call: Call) -> None:
+        """The child of a call as the log has it: not there yet, at work, or at its end."""
+        try:
+            child = await self._engine.state(call.child)
+        except UnknownRun:
+            await self._begin(held, call)
+            return
+        if child.outcome:
+            await self._deliver(child)
+        else:
+            await self._engine._held_once(call.child)
+
+    async def _begin(self, held: "_Held", call: Call) -> None:
+        """One that was never begun: of a parent that was copied without it, by a fork or an import."""
+        async with held.lock:
+            if held.machine is None or self._engine._closing or call.child not in waiting(held.run):
+                return
+            begun = list(self._born(held.machine, held.run, call, self._engine.clock.now()))
+            await self._engine._append([each.append for each in begun])
+        self._engine._hold(begun)
+
+    # -- endings
+
+    def report(self, child: Run) -> None:
+        """Tell a parent that its child is finished. Until then the parent is not at rest."""
+        parent = self._engine._held.get(child.parent)
+        work = partial(self._deliver, child)
+        if parent is None:
+            self._engine._track(self._quietly(work()))
+        else:
+            self._engine._spawn(parent, work)
+
+    @staticmethod
+    async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+        with suppress(StatecoreError):
+            await work
+
+    async def _deliver(self, child: Run) -> None:
+        """The outcome of the call, once: a call that has one is not open any more."""
+        try:
+            async with self._engine._holding(child.parent) as held:
+                call = waiting(held.run).get(child.id)
+                if call is None or held.machine is None:
+                    return
+                found = outcome(call, _specialist(held.machine, call), child)
+                await self._engine._land(held, attrs.evolve(found, at=self._engine.clock.now()))
+        except UnknownRun:
+            return  # it was exported without its parent
+
+    async def _end(self, parent: Run, child: str) -> None:
+        """A child that is finished, or cannot be taken up here, stays as it is."""
+        with suppress(StatecoreError):
+            await self._engine._cancel(child, self._cancel(parent))
+
+    def _cancel(self, parent: Run) -> Cancel:
+        if parent.outcome == "cancelled":
+            by, why = parent.by, f"cancelled with its parent {parent.id}"
+        else:
+            by, why = "", f"its parent {parent.id} went on without it"
+        return Cancel(self._engine.clock.now(), by or f"run {parent.id}", why)
+
+    async def orphaned(self, child: Run) -> Cancel | None:
+        """What ends a child that is taken up, where its parent does not wait for it any more."""
+        if not child.parent or child.outcome:
+            return None
+        try:
+            parent = await self._parent(child.parent)
+        except (UnknownRun, LogError):
+            return None  # nothing is known of it: it was exported without its parent, or that cannot be read
+        return None if child.id in waiting(parent) else self._cancel(parent)
+
+    async def _parent(self, run: str) -> Run:
+        """Read once for all its children, and without waiting until it is taken up, which may wait for them."""
+        held = self._engine._held.get(run)
+        if held is not None and held.run.seq:
+            return held.run
+        if run not in self._reading:
+            task = self._reading[run] = asyncio.create_task(rebuild(self._engine.log, run))
+            task.add_done_callback(lambda _: self._reading.pop(run))
+        return await asyncio.shield(self._reading[run])
+
+
+def _specialist(machine: Machine, call: Call) -> Specialist[Any, Any]:
+    return machine.chart.state(call.state).specialists[call.rank]
