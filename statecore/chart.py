@@ -349,9 +349,10 @@ def _state(chart: Chart, node: Node, state: State) -> None:
 
 def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
     if not isinstance(specialist, Specialist):
-        chart.wrong(
-            f"`{path}`: expected a specialist, found {named(specialist)}: decorate the function with @specialist(...)"
-        )
+        remedy = "decorate the function with @specialist(...)"
+        if hasattr(specialist, "machine"):
+            remedy = f"a run of another workflow is child({named(specialist)})"
+        chart.wrong(f"`{path}`: expected a specialist, found {named(specialist)}: {remedy}")
     if specialist.effect == "once" and state.attempts > 1:
         chart.wrong(
             f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not"

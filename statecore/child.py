@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, overload
 
 import attrs
 
-from statecore.call import Call
+from statecore.call import Call, CallState
 from statecore.check import edges
 from statecore.contract import contract_of, spelled
 from statecore.errors import DefinitionError
@@ -174,8 +174,8 @@ def _text(result: Payload | None) -> str:
     return printable(f"{result.contract} {result.data[:TOLD].decode(errors='ignore')}") if result else ""
 
 
-def ancestors(run: str) -> Iterator[str]:
-    """The runs that may stand above one, by name, nearest first: `a`, for `a/writing#1`."""
-    while run.count("/"):
-        run = run.rpartition("/")[0]
-        yield run
+def waiting(run: Run) -> dict[str, Call]:
+    """The calls whose work is a child run, by the name of that run."""
+    return {
+        call.child: call for call in run.calls.values() if call.kind == "workflow" and call.status is CallState.STARTED
+    }

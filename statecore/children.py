@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from statecore.call import Call, CallState
-from statecore.child import outcome
+from statecore.call import Call
+from statecore.child import outcome, waiting
 from statecore.decider import step
 from statecore.errors import LogError, StatecoreError, UnknownRun
 from statecore.events import CallStarted, Event
@@ -40,13 +40,6 @@ class Begun:
     machine: Machine
     run: Run
     append: Append
-
-
-def waiting(run: Run) -> dict[str, Call]:
-    """The calls whose work is a child run, by the name of that run."""
-    return {
-        call.child: call for call in run.calls.values() if call.kind == "workflow" and call.status is CallState.STARTED
-    }
 
 
 class Children:

@@ -23,7 +23,6 @@ from statecore.contract import Contract
 from statecore.engine import GRACE, OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
-from statecore.run import Run
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -195,7 +194,7 @@ def show(name: str, at: int | None, db: str, as_json: bool) -> None:
     if as_json:
         _print_json(present.as_json(found.run))
         return
-    _print(*present.overview(found.run, found.turns, found.whole, _options(db)))
+    _print(*present.overview(found.run, found.turns, found.whole, _options(db), found.below))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
         _print(
@@ -308,11 +307,14 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
         _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
         sys.exit(STOPPED)
     if as_json:
-        shown = [present.as_json(found, parked) for found, parked in ended]
+        shown = [present.as_json(each.run, each.parked) for each in ended]
         _print_json(shown if request["do"] == "resume" and "run" not in request else shown[0])
-    for found, parked in () if as_json else ended:
-        following = present.following(found, parked, _options(db, refs))
-        _print(present.headline(found, parked), *present.result(found), *(f"next      {line}" for line in following))
+    for each in () if as_json else ended:
+        options = _options(db, refs)
+        below = present.children(each.below, each.reasons, options)
+        following = present.following(each.run, each.parked, options, below)
+        head = present.headline(each.run, each.parked)
+        _print(head, *present.result(each.run), *(f"next      {line}" for line in following))
     if not ended and not as_json:
         _print("no run to take up")
     if progress.cut:
@@ -336,9 +338,11 @@ def _options(db: str, refs: Iterable[str] = ()) -> str:
     return named + "".join(f" --workflow {ref}" for ref in refs)
 
 
-def _code(ended: list[tuple[Run, str]]) -> int:
+def _code(ended: Iterable[Any]) -> int:
     """Several runs: 3 if any waits, else 1, else 0."""
-    codes = [WAITING if parked and not run.outcome else CODES.get(run.condition, WAITING) for run, parked in ended]
+    codes = [
+        WAITING if each.parked and not each.run.outcome else CODES.get(each.run.condition, WAITING) for each in ended
+    ]
     return max(codes, default=0)
 
 

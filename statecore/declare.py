@@ -106,6 +106,12 @@ class State(_Source):
         return Several((*self.places(), *other.places()))
 
     @property
+    def within(self) -> float | None:
+        """Seconds that an attempt may take; None for a child workflow where nothing was said."""
+        child = self.does is not None and self.does.kind == "workflow"
+        return self.timeout if self.limited or not child else None
+
+    @property
     def specialists(self) -> tuple[Specialist[Any, Any], ...]:
         """Its own specialist and then the fallbacks, in the order in which they are tried."""
         return (self.does, *self.fallback) if self.does else ()

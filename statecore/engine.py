@@ -21,7 +21,8 @@ import attrs
 
 from statecore.admission import Guarded
 from statecore.call import Call, CallState
-from statecore.children import Begun, Children, waiting
+from statecore.child import waiting
+from statecore.children import Begun, Children
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract, contract_of
 from statecore.decider import step
@@ -203,6 +204,11 @@ class Engine:
         """Why this engine can do nothing with a run that it holds; "" where it can."""
         held = self._held.get(run)
         return held.parked if held else ""
+
+    def below(self, run: Run) -> list[str]:
+        """The child runs that a run waits for, and those that they wait for, of those that this engine holds."""
+        held = [child for name in waiting(run) if (child := self._held.get(name))]
+        return [name for child in held for name in (child.run.id, *self.below(child.run))]
 
     async def resume(self, run: str | None = None) -> list[str]:
         """Take up every run that is not finished (or one), as its log left it; their ids, in the order in which

@@ -139,7 +139,13 @@ def _state_row(view: View, node: Node) -> list[str]:
     if state is None or state.does is None:
         return [name, _holds(view, node), "", "", "", "", _cell(node.says)]
     fallback = ", ".join(_code(other.id) for other in state.fallback)
-    does = [_code(work_of(node)), effect_of(node), str(state.attempts), f"{state.timeout:g} s", fallback]
+    does = [
+        _code(work_of(node)),
+        effect_of(node),
+        str(state.attempts),
+        f"{state.within:g} s" if state.within else "",
+        fallback,
+    ]
     return [name, *does, _cell(node.says)]
 
 

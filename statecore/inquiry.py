@@ -9,12 +9,15 @@ from typing import Any
 
 import attrs
 
+from statecore.call import Call
+from statecore.child import waiting
 from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
 from statecore.events import RunStarted
+from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
 from statecore.registry import Registry
-from statecore.replay import Verdict, examine, rebuilt, turns_of, until
+from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -55,22 +58,27 @@ async def reading(database: Path) -> AsyncIterator[SqliteLog]:
 async def listing(
     database: Path, limit: int | None = None, labels: frozenset[str] | None = None
 ) -> tuple[list[dict[str, Any]], int]:
-    """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`:
-    the newest so many; one query for each that is given, since its first turn alone says what it is.
+    """The runs with workflow, condition and times, in the order in which they began, each with its child runs below it;
+    and how many there are, not counting these. `limit`: the newest so many; one query for each that is given, since its
+    first turn alone says what it is.
     """
     async with reading(database) as log:
-        infos = not_system(await log.streams(labels=labels))
-        shown = infos if limit is None else infos[max(0, len(infos) - limit) :]
-        return [await _line(log, info) for info in shown], len(infos)
+        found = families(not_system(await log.streams(labels=labels)))
+        shown = [info for family in found[0 if limit is None else max(0, len(found) - limit) :] for info in family]
+        names = {info.name for info in shown}
+        return [await _line(log, info, len(list(ancestors(info.name, names)))) for info in shown], len(found)
 
 
-async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
+async def _line(log: Log, info: StreamInfo, depth: int) -> dict[str, Any]:
     begun = await _begun(log, info.name)
     return {
         "run": info.name,
         "workflow": begun.workflow if begun else "?",
         "version": begun.version if begun else "?",
         "tenant": begun.tenant if begun else "",
+        "parent": begun.parent if begun else "",
+        "root": begun.root if begun and begun.root else info.name,
+        "depth": depth,
         "condition": info.label,
         "started": info.started,
         "at": info.at,
@@ -99,6 +107,7 @@ async def run_named(log: Log, prefix: str) -> str:
     names = [info.name for info in not_system(await log.streams()) if info.name.startswith(prefix)]
     if prefix in names or (not names and prefix in await purged(log)):
         return prefix
+    names = [name for name in names if not any(ancestors(name, names))]
     if len(names) != 1:
         found = f"{len(names)} runs begin so: {', '.join(names[-5:])}" if names else "there is none"
         raise UnknownRun(f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them")
@@ -108,13 +117,14 @@ async def run_named(log: Log, prefix: str) -> str:
 @attrs.frozen
 class Shown:
     """A run and the turns that led there. `whole`: the last of them was not cut short. `worker`: the pid of the
-    `statecore` process that serves the log, 0 where none does.
+    `statecore` process that serves the log, 0 where none does. `below`: the open child runs, nearest first.
     """
 
     run: Run
     turns: list[Turn]
     whole: bool = True
     worker: int = 0
+    below: tuple[Run, ...] = ()
 
 
 async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
@@ -126,7 +136,23 @@ async def shown(database: Path, prefix: str, at: int | None = None) -> Shown:
         turns = await turns_of(log, name)
         run = rebuilt(turns, at)
         whole = any(turn.version == run.seq for turn in turns)
-        return Shown(run, until(turns, run.seq), whole, 0 if run.outcome else await served(beside(log.path)))
+        below = await working(log, run) if at is None else ()
+        worker = 0 if run.outcome else await served(beside(log.path))
+        return Shown(run, until(turns, run.seq), whole, worker, below)
+
+
+async def working(log: Log, run: Run) -> tuple[Run, ...]:
+    """The child runs that a run waits for, and those that they wait for. One that cannot be read is left out."""
+    found: list[Run] = []
+    todo: list[Call] = list(waiting(run).values())
+    while todo:
+        try:
+            child = await rebuild(log, todo.pop(0).child)
+        except (UnknownRun, Unreadable):
+            continue
+        found.append(child)
+        todo += waiting(child).values()
+    return tuple(found)
 
 
 async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> Verdict:

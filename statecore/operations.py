@@ -39,11 +39,15 @@ class Operator:
         return await do(self.engine, request)
 
     async def rest(self, runs: list[str]) -> dict[str, str]:
-        """Wait until these runs are at rest; why each of them is parked here, "" where it is not."""
+        """Wait until these runs are at rest; why each of them is parked here, "" where it is not. With the child runs
+        that they wait for and that are.
+        """
+        found = {}
         for run in runs:
             with suppress(UnknownRun):  # it was purged
-                await self.engine.wait(run)
-        return {run: self.engine.parked(run) for run in runs}
+                found[run] = await self.engine.wait(run)
+        below = {child: self.engine.parked(child) for run in found.values() for child in self.engine.below(run)}
+        return {**{child: why for child, why in below.items() if why}, **{run: self.engine.parked(run) for run in runs}}
 
 
 async def _start(engine: Engine, request: Request) -> list[str]:

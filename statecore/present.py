@@ -42,6 +42,8 @@ SUMMARY = 100
 WORDS = 400
 """Characters of a reason that a line shows."""
 
+NONE: Mapping[str, list[str]] = {}
+
 RESULT = 400
 """Characters of a result that a line shows."""
 
@@ -124,7 +126,8 @@ def said(event: Event) -> str:
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
-            return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (
+            does = "begins the child" if event.kind == "workflow" else "calls"
+            return f"{event.call} {does} {event.specialist} ({event.effect}{again}{cut})" + (
                 f" with {summary(event.request)}" if event.request else ""
             )
         case CallAsked():
@@ -285,18 +288,38 @@ def _ended(event: CallCompleted | CallFailed | CallUnknown) -> str:
     return event.value.contract if isinstance(event, CallCompleted) else event.failure.contract
 
 
-def following(run: Run, parked: str = "", options: str = "") -> list[str]:
-    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say."""
+def following(run: Run, parked: str = "", options: str = "", below: Mapping[str, list[str]] = NONE) -> list[str]:
+    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say.
+    `below`: by child run, where it is and what comes next there.
+    """
     if run.outcome:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
         return [f"nothing here: {short(parked, 2000)}"]
-    return [visible(_next(run, call, options)) for call in run.calls.values()] or [
+    return [line for call in run.calls.values() for line in _next(run, call, options, below)] or [
         visible(f"waits for a signal in {where(run.config.states)}")
     ]
 
 
-def _next(run: Run, call: Call, options: str) -> str:
+def children(runs: Iterable[Run], parked: Mapping[str, str], options: str = "") -> dict[str, list[str]]:
+    """For `following`: the child runs that one waits for. `parked`: why a process can do nothing with one."""
+    found: dict[str, list[str]] = {}
+    for run in reversed(list(runs)):
+        why = parked.get(run.id, "")
+        condition = "parked" if why and not run.outcome else run.condition
+        head = f"{run.id}, which is {condition} in {where(run.config.states)}"
+        found[run.id] = [head, *following(run, why, options, found)]
+    return found
+
+
+def _next(run: Run, call: Call, options: str, below: Mapping[str, list[str]]) -> list[str]:
+    if call.kind != "workflow" or call.status is not CallState.STARTED:
+        return [visible(_comes(run, call, options))]
+    head, *rest = below.get(call.child, [call.child])
+    return [visible(f"{call.id}: waits for child {head}"), *(f"  {line}" for line in rest)]
+
+
+def _comes(run: Run, call: Call, options: str) -> str:
     match call.status:
         case CallState.STARTED:
             return f"{call.id}: waits for {call.specialist}, called at {moment(call.since)}"
@@ -321,12 +344,17 @@ def result(run: Run) -> list[str]:
     return [f"result    {summary(run.result, RESULT)}"] if run.result else []
 
 
-def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "") -> list[str]:
-    """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
+def overview(
+    run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "", below: Iterable[Run] = ()
+) -> list[str]:
+    """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not.
+    `below`: the open child runs.
+    """
     out = [
         headline(run),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
         *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
+        *([visible(f"parent    {run.parent}, of {run.root}")] if run.parent else []),
         f"input     {summary(run.input)}",
         visible(f"path      {' '.join(path(turns))}"),
         *result(run),
@@ -337,7 +365,8 @@ def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str =
             *out,
             f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between",
         ]
-    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options)))]
+    comes = following(run, "", options, children(below, {}, options))
+    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(comes))]
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -347,7 +376,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         workflow = f"{line['workflow']} {line['version']}"
         rows.append(
             (
-                line["run"],
+                "  " * line.get("depth", 0) + line["run"],
                 workflow,
                 line["condition"],
                 moment(line["started"]),
@@ -373,6 +402,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "version": run.version,
         "fingerprint": run.fingerprint,
         "tenant": run.tenant,
+        **({"parent": run.parent, "root": run.root} if run.parent else {}),
         "condition": "parked" if parked and not run.outcome else run.condition,
         "parked": parked,
         "states": list(run.config.states),

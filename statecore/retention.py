@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from statecore.clock import Clock
 from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownRun
 from statecore.events import Erased, Purged
+from statecore.family import ancestors, descendants, families
 from statecore.log import Append, Batch, Log, StreamInfo, Turn
 
 SYSTEM = "system/"
@@ -41,29 +42,46 @@ def age(text: object) -> float:
 
 
 async def erase(log: Log, run: str, at: float, *, by: str, why: str) -> None:
-    """Take the payloads of a finished run out of the log, and rewrite its file without them. Again: only rewrite it.
+    """Take the payloads of a finished run and of its child runs out of the log, and rewrite its file without them.
+    Again: only rewrite it.
 
     Raises UnknownRun, NotPossible where the run goes on, LogError where the file cannot be rewritten now.
     """
     info = next((info for info in await log.streams() if info.name == run), None)
     if info is None or run.startswith(SYSTEM):
         raise UnknownRun(f"no run {run} in this log: `statecore runs` lists those that are there")
-    if info.label not in FINISHED:
-        raise NotPossible(
-            f"{run} is {info.label} and needs its payloads: see it to its end, or cancel it, and then erase"
-        )
-    if not all([row.payloads is None async for row in log.rows(run)]):
-        await log.append(Batch((Append(run, info.version, (Erased(by, why),), at, "Erase", erase=True),)))
+    infos = {info.name: info for info in not_system(await log.streams())}
+    erased = [run, *descendants(run, infos)]
+    for other in (*erased, *ancestors(run, infos)):
+        if infos[other].label not in FINISHED:
+            raise NotPossible(
+                f"{other} is {infos[other].label} and needs its payloads: see it to its end, or cancel it, and then erase"
+            )
+    own = (Erased(by, why),)
+    appends = [
+        Append(name, infos[name].version, own, at, "Erase", erase=True)
+        for name in erased
+        if not all([row.payloads is None async for row in log.rows(name)])
+    ]
+    if appends:
+        await log.append(Batch(tuple(appends)))
     await log.vacuum()
 
 
 async def purge(log: Log, older: float, at: float, *, by: str, why: str) -> list[str]:
-    """Take the runs out of the log that were finished more than `older` seconds before `at`; their ids."""
-    infos = not_system(await log.streams(labels=FINISHED))
-    old = [info for info in infos if info.at <= at - older]
+    """Take the runs out of the log that were finished more than `older` seconds before `at`; their ids.
+
+    A run goes with its child runs, when all of them are old enough: until then one may be asked for by the other.
+    """
+    found = families(not_system(await log.streams()))
+    old = [info for family in found if all(_old(info, at - older) for info in family) for info in family]
     for start in range(0, len(old), TOGETHER):
         await _purge(log, old[start : start + TOGETHER], at, by, why)
     return [info.name for info in old]
+
+
+def _old(info: StreamInfo, before: float) -> bool:
+    return info.label in FINISHED and info.at <= before
 
 
 async def _purge(log: Log, old: list[StreamInfo], at: float, by: str, why: str) -> None:

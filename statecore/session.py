@@ -1,7 +1,7 @@
 """One writing command from beginning to end: here, where the log is free, or through the process that holds it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import attrs
 
 from statecore.engine import Engine
 from statecore.errors import LogError, LogHeld, Unreadable
+from statecore.family import ancestors
 from statecore.finding import keep
+from statecore.inquiry import working
 from statecore.log import Log
 from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
@@ -22,7 +24,21 @@ from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
 Say = Callable[[str], None]
-Ended = list[tuple[Run, str]]
+
+
+@attrs.frozen
+class Rested:
+    """A run at rest, why it is `parked` where the work was done, and the child runs that it waits for (`below`), with
+    why each of these is parked.
+    """
+
+    run: Run
+    parked: str
+    below: tuple[Run, ...]
+    reasons: Mapping[str, str]
+
+
+Ended = list[Rested]
 
 GLANCE = 0.05
 """Seconds between two looks at a log that somebody else, or another task, writes."""
@@ -87,7 +103,7 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
         async with serving(beside(log.path), operator) as door:
             progress.runs = await operator.perform(request)
             parked = await operator.rest(progress.runs)
-            ended = [(await _state(log, run), parked[run]) for run in progress.runs]
+            ended = [await _rested(log, run, parked) for run in progress.runs]
             if door.busy:
                 progress.say(
                     "done here; at work still on what other processes handed over, whose log this process holds"
@@ -109,7 +125,12 @@ async def _there(database: Path, holder: Connection, request: Request, progress:
         if parked is None:
             progress.cut = True
             progress.say(f"process {holder.pid} ended before the work was done")
-        return [(await _state(log, run), (parked or {}).get(run, "")) for run in runs]
+        return [await _rested(log, run, parked or {}) for run in runs]
+
+
+async def _rested(log: Log, name: str, parked: Mapping[str, str]) -> Rested:
+    run = await _state(log, name)
+    return Rested(run, parked.get(name, ""), await working(log, run), parked)
 
 
 async def _state(log: Log, run: str) -> Run:
@@ -129,7 +150,7 @@ async def _telling(log: Log, cursor: str, say: Say, only: Collection[str] = ()) 
         nonlocal cursor
         page, cursor = await log.follow(cursor)
         for turn in page:
-            if only and turn.stream not in only:
+            if only and turn.stream not in only and not any(ancestors(turn.stream, only)):
                 continue
             if turn.stream not in told:
                 told[turn.stream] = Narrator()

@@ -83,6 +83,10 @@ class Specialist(Generic[I, O_co]):
         engine: tuple[type[Failure], ...] = (TimedOut, Rejected, Crashed)
         return tuple(dict.fromkeys((*self.fails, *engine, *((OutcomeUnknown,) if self.unknowable else ()))))
 
+    def called(self, name: str) -> str:
+        """How a picture calls it: by `name`, and as what it is where that is no function."""
+        return f"child {name}" if self.kind == "workflow" else name
+
     @property
     def unknowable(self) -> bool:
         """Whether nobody may know what became of a call: of an effect that the end of the process can cut."""

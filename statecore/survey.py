@@ -34,12 +34,14 @@ Place = tuple[Config, Used]
 @attrs.frozen
 class WorstCase:
     """Upper bounds: `calls` per state, `attempts` with every retry and fallback, and `total`, the most calls on one
-    path.
+    path. `below`: per state whose work is a child workflow, the calls that its child runs make for one call of it; the
+    total counts them.
     """
 
     calls: Mapping[str, int]
     attempts: Mapping[str, int]
     total: int
+    below: Mapping[str, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -113,12 +115,15 @@ class Survey:
 
     def _worst(self) -> Iterator[str]:
         if self.worst is None:
-            yield f"  not counted: more than {TOO_MANY} ways through the bounds"
+            yield f"  not counted: more than {TOO_MANY} ways through the bounds, or a workflow that calls itself"
             return
         once = ", each signal taken once" if any(letter.of is None for letter in self.machine.table.letters) else ""
         yield f"  at most {times(self.worst.total, 'call')} on one path{once}"
         for name, calls in self.worst.calls.items():
-            yield f"  {name:<22} {times(calls, 'call')}, {times(self.worst.attempts[name], 'attempt')}"
+            runs = (
+                f", each call {times(self.worst.below[name], 'call')} of child runs" if name in self.worst.below else ""
+            )
+            yield f"  {name:<22} {times(calls, 'call')}, {times(self.worst.attempts[name], 'attempt')}{runs}"
 
     def as_json(self) -> dict[str, Any]:
         chart, table, worst = self.machine.chart, self.machine.table, self.worst
@@ -156,7 +161,14 @@ class Survey:
                 "lines": table.lines(),
             },
             "worst_case": (
-                {"calls": dict(worst.calls), "attempts": dict(worst.attempts), "total": worst.total} if worst else None
+                {
+                    "calls": dict(worst.calls),
+                    "attempts": dict(worst.attempts),
+                    "total": worst.total,
+                    "below": dict(worst.below),
+                }
+                if worst
+                else None
             ),
         }
 
@@ -172,10 +184,11 @@ def _state(chart: Chart, node: Node) -> str:
         return (f"final, {node.outcome}" if node.parent is None else "final") + _says(node)
     if node.state.does is None:
         return node.kind.replace("history*", "deep history").replace("state", "waits for a signal")
-    works = ", then ".join(f"{s.id} ({s.effect})" for s in node.state.specialists)
+    works = ", then ".join(f"{s.called(s.id)} ({s.effect})" for s in node.state.specialists)
     attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    return f"{works}{attempts}, at most {node.state.timeout:g} s{guards}{_says(node)}"
+    limit = f", at most {node.state.within:g} s" if node.state.within else ""
+    return f"{works}{attempts}{limit}{guards}{_says(node)}"
 
 
 def _says(node: Node) -> str:
@@ -266,8 +279,11 @@ def _workers(node: Node) -> tuple[Specialist[Any, Any], ...]:
     return node.state.specialists if node.state else ()
 
 
-def worst_case(chart: Chart, table: Table) -> WorstCase | None:
-    """None where there are too many ways to count."""
+def worst_case(chart: Chart, table: Table, above: tuple[Chart, ...] = ()) -> WorstCase | None:
+    """None where there are too many ways to count, or a workflow calls itself. `above`: those whose child it is."""
+    below = _below(chart, (*above, chart))
+    if below is None:
+        return None
     counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.kind is Signal)
     once = frozenset(arrow.name for arrow in chart.arrows if arrow.kind is Signal and not arrow.at_most)
     start = (table.start.config, tuple((name, 0) for name in counted))
@@ -281,7 +297,23 @@ def worst_case(chart: Chart, table: Table) -> WorstCase | None:
             todo += [after for _, after in ways[place]]
         if len(ways) > TOO_MANY:
             return None
-    return _longest(chart, table.start, start, ways)
+    return _longest(chart, table.start, start, ways, below)
+
+
+def _below(chart: Chart, above: tuple[Chart, ...]) -> dict[str, int] | None:
+    """Per state, the most calls that the child runs of one call make; None where that is not counted."""
+    found: dict[str, int] = {}
+    for node in chart.working:
+        state = chart.state(node.path)
+        for specialist in state.specialists:
+            if specialist.machine is not None:
+                child = specialist.machine()
+                worst = None if child.chart in above else worst_case(child.chart, child.table, above)
+                if worst is None:
+                    return None
+                attempts = 1 if specialist.effect == "once" else state.attempts
+                found[node.path] = found.get(node.path, 0) + attempts * worst.total
+    return found
 
 
 def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
@@ -325,7 +357,9 @@ def _when_exhausted(table: Table, config: Config, of: str | None, counts: dict[s
     return [move for asked, move in leaves(row) if move is not None and _possible(asked, counts)]
 
 
-def _longest(chart: Chart, first: Move, start: Place, ways: dict[Place, list[tuple[Move, Place]]]) -> WorstCase:
+def _longest(
+    chart: Chart, first: Move, start: Place, ways: dict[Place, list[tuple[Move, Place]]], runs: dict[str, int]
+) -> WorstCase:
     """Longest paths from every place, each specialist's on its own, found in post-order."""
     best: dict[Place, tuple[Counter[str], int]] = {}
     todo = [start]
@@ -341,12 +375,17 @@ def _longest(chart: Chart, first: Move, start: Place, ways: dict[Place, list[tup
         for move, after in ways[place]:
             made, below = _called(chart, move), best[after]
             calls |= made + below[0]
-            total = max(total, made.total() + below[1])
+            total = max(total, _counted(made, runs) + below[1])
         best[place] = calls, total
     begun = _called(chart, first)
-    calls, total = begun + best[start][0], begun.total() + best[start][1]
+    calls, total = begun + best[start][0], _counted(begun, runs) + best[start][1]
     attempts = {path: count * _attempts(chart, path) for path, count in calls.items()}
-    return WorstCase({path: calls[path] for path in sorted(calls)}, attempts, total)
+    return WorstCase({path: calls[path] for path in sorted(calls)}, attempts, total, runs)
+
+
+def _counted(made: Counter[str], runs: dict[str, int]) -> int:
+    """Calls, with those of their child runs."""
+    return sum(count * (1 + runs.get(path, 0)) for path, count in made.items())
 
 
 def _called(chart: Chart, move: Move) -> Counter[str]:

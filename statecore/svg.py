@@ -276,7 +276,8 @@ def _told(node: Node) -> str:
     if state is None or state.does is None:
         return node.says
     fallback = [f"fallback {other.id}" for other in state.fallback]
-    told = ", ".join((f"attempts {state.attempts}", f"timeout {state.timeout:g} s", *fallback))
+    limit = [f"timeout {state.within:g} s"] if state.within else []
+    told = ", ".join((f"attempts {state.attempts}", *limit, *fallback))
     return f"{node.says}\n{told}".strip()
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from statecore.errors import BadInput
 from statecore.failures import told
+from statecore.family import descendants
 from statecore.log import Log, Row
 from statecore.retention import SYSTEM
 
@@ -59,16 +60,17 @@ _first = msgspec.json.Decoder(_First)
 
 
 async def exported(log: Log, run: str | None = None) -> AsyncIterator[bytes]:
-    """The lines of one run, or of all. What the log keeps for itself (`system/`) stays in it."""
+    """The lines of one run and its child runs, or of all. What the log keeps for itself (`system/`) stays in it."""
     yield msgspec.json.encode(_First(FORMAT))
     labels = {info.name: info.label for info in await log.streams()}
-    last: Row | None = None
-    async for row in log.rows(run):
+    for stream in [None] if run is None else [run, *descendants(run, labels)]:
+        last: Row | None = None
+        async for row in log.rows(stream):
+            if last is not None:
+                yield _encode(last, labels[last.stream] if row.stream != last.stream else "")
+            last = None if row.stream.startswith(SYSTEM) else row
         if last is not None:
-            yield _encode(last, labels[last.stream] if row.stream != last.stream else "")
-        last = None if row.stream.startswith(SYSTEM) else row
-    if last is not None:
-        yield _encode(last, labels[last.stream])
+            yield _encode(last, labels[last.stream])
 
 
 def _encode(row: Row, label: str) -> bytes:

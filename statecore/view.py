@@ -122,7 +122,7 @@ class View:
 
 
 def work_of(node: Node) -> str:
-    return node.state.does.id if node.state and node.state.does else ""
+    return node.state.does.called(node.state.does.id) if node.state and node.state.does else ""
 
 
 def effect_of(node: Node) -> str:

@@ -60,7 +60,7 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
     state = chart.state(path)
     return {
         "attempts": state.attempts,
-        "timeout": state.timeout if state.limited or state.does is None or state.does.kind != "workflow" else None,
+        "timeout": state.within,
         "specialists": [
             [
                 *(s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)),

@@ -17,6 +17,8 @@ from statecore.failures import TimedOut
 from statecore.log import Batch, MemoryLog, Turn
 from statecore.replay import rebuild, turns_of, verify
 from statecore.run import Run
+from statecore.testing import ScriptError, play, scripted, survives
+from statecore.testing import given as given_run
 from statecore.testing.virtual import VirtualClock, run_virtual
 
 
@@ -346,6 +348,9 @@ def test_a_crash_after_any_commit_leads_to_one_outcome(name: str, order: str) ->
 
     async def again(count: int) -> None:
         log = await Recorder(batches[:count]).ready()
+        before = await ended(log)
+        gone = [run for run, label in before.items() if run != "r" and before["r"] in ("cancelled", "failed")]
+        gone = [run for run in gone if before[run] in ("running", "waiting")]
         async with engine(log) as on:
             names = list(await ended(log))
             for run in {"all": [None], "parent first": names, "leaf first": names[::-1]}[order]:
@@ -353,6 +358,7 @@ def test_a_crash_after_any_commit_leads_to_one_outcome(name: str, order: str) ->
                     await on.resume(run)
             await on.drain()
         await sound(log)
+        assert {(await ended(log))[run] for run in gone} <= {"cancelled"}
         if not then:
             assert await ended(log) == labels
 
@@ -507,3 +513,41 @@ def test_runs_started_say_their_parent() -> None:
     log, _ = played(Section, Topic("a"))
     first = asyncio.run(events(log, "r/drafting#1"))[0]
     assert isinstance(first, RunStarted) and (first.parent, first.root, first.depth) == ("r", "r", 1)
+
+
+def test_a_child_is_scripted_as_a_specialist() -> None:
+    """A unit test of the parent says what the child gives, and no run of it begins."""
+    assert play(Book, Topic("a"), {"writing": Text("T"), "publishing": Page("P")}).moves == ("wrote", "out")
+    failure = ChildFailed("r/writing#1", "failed")
+    assert play(Book, Topic("a"), {"writing": failure}).moves == ("gave_up",)
+
+
+def test_a_child_is_run_with_a_script_of_its_own() -> None:
+    """Its specialists do as its own script says, down to the last run; what is left over there is found."""
+    article = scripted(Article, {"writing": Text("deep")})
+    played = play(Book, Topic("a"), {"writing": scripted(Section, {"drafting": article}), "publishing": publish})
+    assert played.run.values[1].payload.data == b'{"text":"deep"}'
+    with pytest.raises(ScriptError, match="Article was not played as written"):
+        play(Section, Topic("a"), {"drafting": scripted(Article, {"writing": [Text("a"), Text("b")]})})
+    with pytest.raises(ScriptError, match="it is a script of Book, which is no child of this state"):
+        play(Section, Topic("a"), {"drafting": scripted(Book, {"writing": Text("a"), "publishing": Page("b")})})
+
+
+def test_a_child_is_run_as_it_is_written() -> None:
+    """Without a script, or with the child itself as its entry, its specialists do what they do."""
+    assert play(Section, Topic("a")).result == Text("A")
+    assert play(Section, Topic("a"), {"drafting": child(Article)}).result == Text("A")
+
+
+def test_a_decision_about_a_child_needs_no_engine() -> None:
+    """Given, when, then: a child is called, and what it gives moves the parent."""
+    given_run(Book).when(Topic("a")).calls("writing")
+    begun = given_run(Book, Topic("a"))
+    begun.when(Completed(Text("t"))).moved("wrote").calls("publishing")
+    begun.when(Failed(ChildFailed("r", "cancelled"))).moved("gave_up").finished("failed")
+
+
+def test_a_parent_with_children_survives_every_kill() -> None:
+    """The one-line crash test counts the turns of the children too."""
+    assert survives(Book, Topic("a", 0.5)).kills > 8
+    assert survives(Hurried, Topic("slow", 60.0)).outcome == "completed"

@@ -212,7 +212,7 @@ async def test_thirty_pairs_that_meet_at_any_moment_are_all_done(tmp_path: Path)
     for n in range(30):
         pair = [command(database, f"{n}-{m}", after=m * n * 0.001) for m in range(2)]
         ended = await asyncio.wait_for(asyncio.gather(*pair), 10)
-        assert [[(run.id, run.outcome) for run, _ in each] for each in ended] == [
+        assert [[(rested.run.id, rested.run.outcome) for rested in each] for each in ended] == [
             [(f"{n}-{m}", "completed")] for m in range(2)
         ]
     async with await SqliteLog.open(database, readonly=True) as log:

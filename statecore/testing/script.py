@@ -5,6 +5,9 @@
 A key is a state, a call (`drafting#2`) or a specialist; the call goes before the state, and the state before the
 specialist. A list has one entry for each attempt, in order; anything else is what every attempt does. An entry is an
 answer, an exception to raise, `After`, `Hang`, `Garbage`, or a specialist whose own function is called.
+
+A child workflow is scripted like any specialist, and no run of it begins; or its entry is a `Script` of that workflow,
+which its run then plays: `{"writing": scripted(Article, {...})}`. The child itself as an entry runs it as it is written.
 """
 
 import asyncio
@@ -95,10 +98,14 @@ class Script(Generic[T]):
 
     def finish(self, told: str = "") -> None:
         """Raises ScriptError where an attempt was not scripted, or an entry was left over. `told`: what the run did."""
+        for part in self._parts.values():
+            for entry in part.entries:
+                if isinstance(entry, Script):
+                    entry.finish(told)
         left = [
             f"`{_named(key)}` was not asked for {part.entries[part.used :]!r}"
             for key, part in self._parts.items()
-            if part.once and part.used < len(part.entries)
+            if part.once and part.used < len(part.entries) and not _runs(part)
         ]
         if self.faults or left:
             faults = [*self.faults, *(f"{each}: drop it, or see why the run did not get there" for each in left)]
@@ -127,8 +134,26 @@ class Script(Generic[T]):
         async def act(request: Any, call: Call) -> Any:
             return await self._act(real, request, call)
 
+        if real.machine is not None and (run := self._run(path, real)) is not None:
+            return attrs.evolve(real, machine=lambda: run)
         reconcile = self._reconcile if real.reconcile else None
+        if real.kind == "workflow":
+            return attrs.evolve(real, fn=act, told_call=True, kind="function", machine=None)
         return attrs.evolve(real, fn=act, told_call=True, reconcile=reconcile)
+
+    def _run(self, path: str, real: Specialist[Any, Any]) -> Machine | None:
+        """The machine that a child really runs on; None where an entry stands in for the child."""
+        assert real.machine is not None
+        if self.entries is None:
+            return real.machine()
+        keys = (path, *(key for key in self._parts if isinstance(key, Specialist) and key.id == real.id))
+        part = next((self._parts[key] for key in keys if key in self._parts), None)
+        match part.entries if part else ():
+            case (Script() as script,):
+                return script.workflow.machine
+            case (Specialist(kind="workflow"),):
+                return real.machine()
+        return None
 
     async def _act(self, real: Specialist[Any, Any], request: Any, call: Call) -> Any:
         entry = self._entry(real, call)
@@ -195,6 +220,10 @@ def _part(value: Any) -> _Part:
     return _Part(tuple(value), True) if isinstance(value, list) else _Part((value,), False)
 
 
+def _runs(part: _Part) -> bool:
+    return len(part.entries) == 1 and isinstance(part.entries[0], Script | Specialist)
+
+
 def _named(key: Any) -> str:
     return key.name if isinstance(key, Specialist) else str(key)
 
@@ -229,6 +258,11 @@ def _faults(machine: Machine, entry: Any, able: Sequence[Specialist[Any, Any]]) 
             yield from _faults(machine, entry.then, able)
         case Failure() if type(entry).__name__ not in fails:
             yield f"expected one of the failures that it declares ({', '.join(sorted(fails))}), any other would count as Crashed: declare it"
+        case Script():
+            real = [each for each in able if each.machine and each.machine() is entry.declared.machine]
+            yield from (
+                [] if real else [f"it is a script of {entry.declared.machine.name}, which is no child of this state"]
+            )
         case Specialist() if not {given.cls for given in entry.gives} <= gives:
             yield "it gives something else than the state's own"
         case Hang() | Garbage() | Specialist() | BaseException():

@@ -1,4 +1,4 @@
-"""The crash test: a run that is killed at every turn, and whose outcomes come twice, late or in another order, ends the same.
+"""The crash test: a run that is killed at every turn of it and of its child runs, and whose outcomes come twice, late or in another order, ends the same.
 
 A kill abandons the engine and goes on with a new one, on a copy of what the log had. It strikes at two moments of each turn:
 right after the turn was stored, so that what it started was never dispatched, and right before, so that the work was done and
@@ -57,11 +57,12 @@ class Survival:
 
 @attrs.frozen
 class _Ended:
-    """A run at its end, and the world around it."""
+    """A run at its end, and the world around it. `commits`: the turns of it and of its child runs, by commit."""
 
     run: Run
     turns: tuple[Turn, ...]
     work: Counter[tuple[str, str]]
+    commits: tuple[tuple[Turn, ...], ...]
     known: bool = True
     """Whether it has to end as it would have without the kill: not where a `once` call was cut before its work was done."""
 
@@ -101,7 +102,7 @@ def survives(
 
 def _moments(whole: _Ended) -> Iterator[tuple[int, bool]]:
     """Which turn, and whether it is stored when the kill comes. Before the first is stored there is no run."""
-    for number in range(1, len(whole.turns) + 1):
+    for number in range(1, len(whole.commits) + 1):
         yield from [(number, True)] if number == 1 else [(number, False), (number, True)]
 
 
@@ -123,7 +124,7 @@ class _Trial:
         return ended
 
     async def _whole(self, script: Script[Any], again: bool = False) -> _Ended:
-        log = MemoryLog()
+        log = _CountingLog()
         async with self._engine(log, script) as engine:
             if again:
                 script.gave = partial(_twice, engine)
@@ -142,11 +143,14 @@ class _Trial:
         script, log = self.script(), _MortalLog(number, stored)
         run_virtual(self._until_killed(script, log))
         ended = run_virtual(self._resumed(whole, script, log))
-        turn = whole.turns[number - 1]
+        turn = whole.commits[number - 1][0]
         event = turn.version if stored else turn.version - len(turn.events)
-        last = turn if stored else whole.turns[number - 2]
+        last = turn if stored else whole.commits[number - 2][0]
         moment = "before anything that it started" if stored else f"before `{said(turn.events[0])}` was stored"
-        return _compared(f"a kill after event {event}, `{said(last.events[-1])}`, {moment}", whole, ended, script)
+        where = "" if turn.stream == RUN else f" of {turn.stream}"
+        return _compared(
+            f"a kill after event {event}{where}, `{said(last.events[-1])}`, {moment}", whole, ended, script
+        )
 
     async def _until_killed(self, script: Script[Any], log: "_MortalLog") -> None:
         async def work() -> None:
@@ -188,6 +192,19 @@ class _Trial:
         script = self.script()
         script.delay = lambda call: delays.get(call.id, 0.0)
         return _compared(what, whole, run_virtual(self._whole(script, again)), script)
+
+
+class _CountingLog(MemoryLog):
+    """Keeps what was committed together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[tuple[Turn, ...]] = []
+
+    async def append(self, batch: Batch) -> tuple[Turn, ...]:
+        turns = await super().append(batch)
+        self.commits.append(turns)
+        return turns
 
 
 class _MortalLog(MemoryLog):
@@ -238,7 +255,8 @@ def _twice(engine: Engine, call: Call, value: Any) -> None:
 
 
 async def _ended(engine: Engine, log: MemoryLog, script: Script[Any]) -> _Ended:
-    return _Ended(await engine.state(RUN), tuple(await turns_of(log, RUN)), script.work)
+    commits = tuple(log.commits) if isinstance(log, _CountingLog) else ()
+    return _Ended(await engine.state(RUN), tuple(await turns_of(log, RUN)), script.work, commits)
 
 
 def _compared(what: str, whole: _Ended, found: _Ended, script: Script[Any]) -> str:

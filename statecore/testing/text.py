@@ -54,10 +54,11 @@ def _policy(chart: Chart, node: Node) -> str:
         return f"final, {node.outcome}" if node.parent is None else "final"
     if node.state.does is None:
         return f"waits for a signal{', initial' if node.initial else ''}"
-    works = ", then ".join(f"{each.name} ({each.effect})" for each in node.state.specialists)
+    works = ", then ".join(f"{each.called(each.name)} ({each.effect})" for each in node.state.specialists)
     attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    return f"{works}{attempts}, {node.state.timeout:g} s{guards}{', initial' if node.initial else ''}"
+    limit = f", {node.state.within:g} s" if node.state.within else ""
+    return f"{works}{attempts}{limit}{guards}{', initial' if node.initial else ''}"
 
 
 def _rows(machine: Machine) -> Iterator[tuple[str, ...]]:
