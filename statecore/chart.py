@@ -16,7 +16,7 @@ from statecore.declare import History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, Failure, covered
 from statecore.guard import Guard
-from statecore.messages import Completed, Done, Failed, Trigger, members, pattern, spell
+from statecore.messages import Completed, Done, Failed, Signal, Trigger, members, pattern, spell
 from statecore.specialist import Specialist, check_failure
 
 START, SIGNAL = "start", "signal"
@@ -56,6 +56,7 @@ class Arrow:
     cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=False)
     at_most: int | None = None
     says: str = ""
+    reply: Callable[..., Any] | None = attrs.field(default=None, eq=False)
 
     @property
     def on(self) -> str:
@@ -217,6 +218,8 @@ class _Scan:
         if transition.at_most is not None and not (type(transition.at_most) is int and transition.at_most >= 1):
             self.wrong(f"transition `{path}`: at_most={transition.at_most!r}, expected a whole number from 1 up")
         self.condition(path, transition.cond, kind, payloads)
+        if transition.reply is not None and kind is not Signal:
+            self.wrong(f"transition `{path}`: reply= on {kind.__name__}, which nobody sent: only a Signal has a sender")
         target = self.path_of(transition.target, f"transition `{path}` leads to")
         made = []
         sources = self.sources(path, parent, transition, target)
@@ -238,7 +241,17 @@ class _Scan:
                     " name the state that it leads to"
                 )
             made.append(
-                Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says)
+                Arrow(
+                    path,
+                    source,
+                    target,
+                    kind,
+                    payloads,
+                    transition.cond,
+                    transition.at_most,
+                    transition.says,
+                    transition.reply,
+                )
             )
         return made
 
@@ -395,9 +408,21 @@ def _given(specialist: Specialist[Any, Any]) -> str:
     return " | ".join(contract.name for contract in specialist.gives)
 
 
+def replied(arrow: Arrow) -> type | None:
+    """The class that `reply=` of a transition gives; None where it has none, or none that it says."""
+    if arrow.reply is None or not inspect.isroutine(arrow.reply):
+        return None
+    try:
+        returns = get_type_hints(arrow.reply).get("return")
+    except NameError:
+        return None
+    return returns if isinstance(returns, type) and attrs.has(returns) else None
+
+
 def contracts(chart: Chart) -> list[type]:
     """Every class whose values the runs of a chart may record, each once."""
     found: dict[type, None] = {chart.takes: None}
+    found |= {reply: None for arrow in chart.arrows if (reply := replied(arrow))}
     for node in chart.working:
         for specialist in chart.state(node.path).specialists:
             found |= dict.fromkeys(

@@ -13,7 +13,7 @@ import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
-from statecore.handover import SIGNAL, START, Handover, Param, handover
+from statecore.handover import SIGNAL, START, Handover, Param, handover, reply
 from statecore.messages import Failed
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
 
@@ -49,8 +49,25 @@ def check(chart: Chart, table: Table) -> dict[str, Handover]:
         rule(facts)
     handovers = {node.path: handover(chart, node.path) for node in chart.working}
     for path, compiled in handovers.items():
-        _assigned(facts, path, compiled)
+        _assigned(facts, compiled, f"`{path}`", _entering(path))
     return handovers
+
+
+def replies(chart: Chart, table: Table) -> dict[str, Handover]:
+    """The compiled replies, by transition. Raises DefinitionError where one could not be made on some path."""
+    found = {arrow.name: reply(chart, arrow) for arrow in chart.arrows if arrow.reply is not None}
+    facts = Facts(chart, table, tuple(edges(chart, table)) if found else ())
+    for name, compiled in found.items():
+        _assigned(facts, compiled, f"transition `{name}`", _taking(name))
+    return found
+
+
+def _entering(path: str) -> Callable[[Edge], bool]:
+    return lambda edge: path in edge.move.entered
+
+
+def _taking(name: str) -> Callable[[Edge], bool]:
+    return lambda edge: name in edge.move.transitions
 
 
 def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
@@ -274,7 +291,7 @@ def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None
     return None
 
 
-def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
+def _assigned(facts: Facts, compiled: Handover, where: str, goal: Callable[[Edge], bool]) -> None:
     """Every parameter can be filled on every path, and by one state's value only."""
     for param in compiled.params:
         if compiled.fn is None:
@@ -283,9 +300,9 @@ def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
             continue
         producers = list(dict.fromkeys(edge.by for edge in facts.edges if param.fits(edge.by, edge.gives)))
         if producers:
-            _one_meant(facts, path, compiled, param, producers)
+            _one_meant(facts, goal, compiled, param, producers)
         if not param.optional:
-            _always_given(facts, path, compiled, param, producers)
+            _always_given(facts, where, goal, compiled, param, producers)
 
 
 def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
@@ -298,8 +315,10 @@ def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
             )
 
 
-def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
-    if len(producers) < 2 or param.newest or len(meant := _reaching(facts.edges, path, param)) < 2:
+def _one_meant(
+    facts: Facts, goal: Callable[[Edge], bool], compiled: Handover, param: Param, producers: list[str]
+) -> None:
+    if len(producers) < 2 or param.newest or len(meant := _reaching(facts.edges, goal, param)) < 2:
         return
     could = " or of ".join(f"`{state}`" for state in meant)
     kind = param.wants.__name__
@@ -313,7 +332,9 @@ def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, produc
     )
 
 
-def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, producers: list[str]) -> None:
+def _always_given(
+    facts: Facts, where: str, goal: Callable[[Edge], bool], compiled: Handover, param: Param, producers: list[str]
+) -> None:
     if not producers:
         given = ", ".join(
             dict.fromkeys(
@@ -329,7 +350,7 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
             else "write `give=` a function that makes it of what is recorded"
         )
         facts.chart.wrong(f"{what} nothing here gives ({given}): {remedy}")
-    offending = path_avoiding(facts.edges, lambda e: path in e.move.entered, lambda e: param.fits(e.by, e.gives))
+    offending = path_avoiding(facts.edges, goal, lambda e: param.fits(e.by, e.gives))
     if offending is not None:
         through = " or ".join(f"`{state}`" for state in producers)
         optional = (
@@ -337,16 +358,16 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
         )
         facts.chart.wrong(
             f"{compiled.text} needs `{param}`, and this path gives none:\n{story(offending)}\n    {optional}let every"
-            f" way to `{path}` pass through {through}"
+            f" way to {where} pass through {through}"
         )
 
 
-def _reaching(edges: tuple[Edge, ...], path: str, param: Param) -> list[str]:
+def _reaching(edges: tuple[Edge, ...], goal: Callable[[Edge], bool], param: Param) -> list[str]:
     """Reaching definitions: whose value of the type can be the newest when the state is entered."""
     into: dict[Config | None, list[Edge]] = {}
     for edge in edges:
         into.setdefault(edge.move.config, []).append(edge)
-    todo = [edge for edge in edges if path in edge.move.entered]
+    todo = [edge for edge in edges if goal(edge)]
     seen = {id(edge) for edge in todo}
     found: set[str] = set()
     while todo:

@@ -105,7 +105,7 @@ def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
 def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
     """Start a run and see it through."""
     machine = finding.workflow(ref).machine
-    plain = _input(source, machine.contracts[machine.chart.takes.__name__])
+    plain = _plain(source, machine.contracts[machine.chart.takes.__name__])
     request = {
         "do": "start",
         "run": fresh_id(),
@@ -285,19 +285,40 @@ def doctor(vacuum: bool, db: str, as_json: bool) -> None:
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
 
-from statecore import clilog, clireading  # noqa: E402 - they are made of what stands above
+from statecore import clilog, clireading, clitalk  # noqa: E402 - they are made of what stands above
 
-for command in (*clilog.COMMANDS, *clireading.COMMANDS):
+for command in (*clilog.COMMANDS, *clireading.COMMANDS, *clitalk.COMMANDS):
     cli.add_command(command)
 
 # -- how commands are carried out
 
 
 def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool) -> NoReturn:
+    refs = list(refs)
+    ended = _carried_out(db, request, refs)
+    if as_json:
+        shown = [present.as_json(each.run, each.parked) for each in ended]
+        _print_json(shown if request["do"] == "resume" and "run" not in request else shown[0])
+    for each in () if as_json else ended:
+        _print(*_rested(each, _options(db, refs)))
+    if not ended and not as_json:
+        _print("no run to take up")
+    sys.exit(_code(ended))
+
+
+def _rested(each: Any, options: str) -> list[str]:
+    """A run at rest, and what comes next."""
+    below = present.children(each.below, each.reasons, options)
+    following = present.following(each.run, each.parked, options, below)
+    head = present.headline(each.run, each.parked)
+    return [head, *present.result(each.run), *(f"next      {line}" for line in following)]
+
+
+def _carried_out(db: str, request: dict[str, Any], refs: list[str]) -> list[Any]:
+    """See a request through, saying what is decided. Ctrl-C ends the process, and how to go on is said."""
     from statecore.inquiry import existing
     from statecore.session import Progress, carry_out
 
-    refs = list(refs)
     database = _database(db) if request["do"] == "start" else existing(_database(db))
     known = _loaded(refs)
     progress = Progress(_tell)
@@ -306,20 +327,9 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
     except KeyboardInterrupt:
         _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
         sys.exit(STOPPED)
-    if as_json:
-        shown = [present.as_json(each.run, each.parked) for each in ended]
-        _print_json(shown if request["do"] == "resume" and "run" not in request else shown[0])
-    for each in () if as_json else ended:
-        options = _options(db, refs)
-        below = present.children(each.below, each.reasons, options)
-        following = present.following(each.run, each.parked, options, below)
-        head = present.headline(each.run, each.parked)
-        _print(head, *present.result(each.run), *(f"next      {line}" for line in following))
-    if not ended and not as_json:
-        _print("no run to take up")
     if progress.cut:
         _tell(_how_to_go_on(progress.runs, 0, _options(db, refs)))
-    sys.exit(_code(ended))
+    return ended
 
 
 def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
@@ -360,8 +370,8 @@ def _named(db: str, prefix: str) -> str:
     return _run(named(_database(db), prefix))
 
 
-def _input(source: str, contract: Contract[Any]) -> Any:
-    """The input as plain data. Raises BadInput with every fault."""
+def _plain(source: str, contract: Contract[Any] | None = None) -> Any:
+    """What --input names, as plain data: of a contract, where that is known here."""
     from statecore.strictjson import MAX_BYTES, parse
 
     if source.lstrip().startswith(("{", "[")):
@@ -377,7 +387,8 @@ def _input(source: str, contract: Contract[Any]) -> Any:
             ) from None
     try:
         plain = parse(text)
-        contract.fit(plain)
+        if contract is not None:
+            contract.fit(plain)
     except BadInput as error:
         raise BadInput(f"{where}: {error if text.strip() else 'it is empty, expected JSON'}") from None
     return plain

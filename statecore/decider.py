@@ -66,7 +66,7 @@ from statecore.failures import (
     told,
 )
 from statecore.guard import Defer, Pass, Question, Refuse
-from statecore.handover import Param, Recorded
+from statecore.handover import SIGNAL, Param, Recorded
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
@@ -196,23 +196,44 @@ class _Turn:
                 " names as Signal[...]"
             )
         value = contract.pack(input.value)
+        if input.id and (input.by, input.id) in self.run.heard:
+            return
         letter = self.machine.table.letter(None, Signal, contract.cls)
         row = self.machine.table.rows.get((self.run.config, letter)) if letter else None
         if self.run.outcome or row is None:
             where = self.run.outcome or str(self.run.config)
-            self.emit(SignalRefused(value, f"nothing waits for it in {where}", input.by))
+            self.emit(SignalRefused(value, f"nothing waits for it in {where}", input.by, input.id))
             return
         try:
             move, asked = self.walk(row, value.live)
+            reply = self.reply(move, value)
         except _Raised as raised:
-            self.emit(SignalRefused(value, str(raised.broken), input.by))
+            self.emit(SignalRefused(value, str(raised.broken), input.by, input.id))
             return
         if move is None:
             said = " and ".join(text if yes else f"not {text}" for text, yes in asked)
-            self.emit(SignalRefused(value, f"nothing answers it when {said}", input.by))
+            self.emit(SignalRefused(value, f"nothing answers it when {said}", input.by, input.id))
         else:
-            self.emit(SignalTaken(value, input.by))
+            self.emit(SignalTaken(value, input.by, input.id, reply))
             self.move(move, asked)
+
+    def reply(self, move: Move | None, payload: Payload) -> Payload | None:
+        """What the sender of a signal is told, made of the payload and of what is recorded so far."""
+        replies = (
+            [self.machine.replies[name] for name in move.transitions if name in self.machine.replies] if move else []
+        )
+        if not replies or replies[0].fn is None:
+            return None
+        fn, cls = replies[0].fn, type(payload.live)
+        try:
+            arguments, _ = self.read(replies[0].params)
+            for param in replies[0].params:
+                if param.fits(SIGNAL, cls):
+                    said = Recorded(payload.live, SIGNAL, "", 0, False) if param.envelope else payload.live
+                    arguments[param.name] = [*arguments[param.name], said] if param.many else said
+            return self.pack(fn(**arguments))
+        except Exception as error:
+            raise _Raised(Broken(getattr(fn, "__name__", "reply"), _text(error))) from None
 
     def elapsed(self, input: Elapsed) -> None:
         call = self.run.calls.get(input.call)

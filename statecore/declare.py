@@ -32,6 +32,7 @@ class Transition:
     cond: Callable[[Any], bool] | None = None
     at_most: int | None = None
     says: str = ""
+    reply: Callable[..., Any] | None = None
     names: list[str] = attrs.field(factory=list)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -52,18 +53,26 @@ class _Source:
         cond: Callable[[P], bool] | None = None,
         at_most: int | None = None,
         says: str = "",
+        reply: Callable[..., Any] | None = None,
     ) -> Transition:
         """A transition from here. `cond`: a pure, synchronous predicate over the trigger's payload. `at_most`: how
         often a run may take it; used up, the next declared transition is asked, and where none is left the chart gets
-        Failed[Exhausted].
+        Failed[Exhausted]. `reply`: of a signal, the function that makes what its sender is told; its parameters are
+        filled as those of a hand-over, with the payload recorded.
         """
-        return _transition(self.places(), target, on, cond, at_most, says)
+        return _transition(self.places(), target, on, cond, at_most, says, reply)
 
 
 def _transition(
-    sources: "tuple[Place, ...] | None", target: "Place", on: Any, cond: Any, at_most: int | None, says: str
+    sources: "tuple[Place, ...] | None",
+    target: "Place",
+    on: Any,
+    cond: Any,
+    at_most: int | None,
+    says: str,
+    reply: Callable[..., Any] | None,
 ) -> Transition:
-    made = Transition(sources, target, on, cond, at_most, says)
+    made = Transition(sources, target, on, cond, at_most, says, reply)
     for place in (*(sources or ()), target):
         place.touching.append(made)
     return made
@@ -188,8 +197,9 @@ class Compound:
         cond: Callable[[P], bool] | None = None,
         at_most: int | None = None,
         says: str = "",
+        reply: Callable[..., Any] | None = None,
     ) -> Transition:
-        return _transition((cls,), target, on, cond, at_most, says)
+        return _transition((cls,), target, on, cond, at_most, says, reply)
 
 
 class Parallel(Compound):

@@ -35,10 +35,22 @@ from statecore.errors import (
     StatecoreError,
     UnknownCall,
     UnknownWorkflow,
+    Unreadable,
 )
-from statecore.events import CallCompleted, CallFailed, CallLate, CallUnknown, Cancelled, Event, Moved
+from statecore.events import (
+    ERASED,
+    CallCompleted,
+    CallFailed,
+    CallLate,
+    CallUnknown,
+    Cancelled,
+    Event,
+    Moved,
+    SignalTaken,
+)
 from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
+from statecore.fork import fork
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
@@ -47,6 +59,7 @@ from statecore.registry import Registry
 from statecore.replay import rebuild
 from statecore.retention import SYSTEM
 from statecore.run import Run
+from statecore.signals import Answer, heard
 from statecore.specialist import Specialist
 from statecore.switches import switches
 from statecore.workflow import Machine, Workflow
@@ -268,9 +281,59 @@ class Engine:
         while busy := [run for run, held in self._held.items() if not self._at_rest(held)]:
             await self.wait(busy[0])
 
-    async def signal(self, run: str, value: Any, *, by: str = "") -> tuple[Event, ...]:
-        """Tell a run something that answers no call; the events that it led to. Raises UnknownRun, BadInput."""
-        return (await self._shielded(self._hear(run, lambda _: Signal(value, at=self.clock.now(), by=by))))[0]
+    async def signal(self, run: str, value: Any, *, by: str = "", id: str = "") -> Answer:
+        """Tell a run something that answers no call; what becomes of it.
+
+        `id`: a signal of `by` that was taken under it already is not taken again, and is answered the same. Raises
+        UnknownRun, BadInput where the workflow knows no such signal, or the id was that of another value.
+        """
+        return await self._shielded(self._tell_run(run, Signal(value, by=by, id=id)))
+
+    async def _tell_run(self, run: str, signal: Signal[Any]) -> Answer:
+        async with self._holding(run) as held:
+            machine = held.loaded()
+            events = await self._take(held, attrs.evolve(signal, at=self.clock.now()))
+            if events:
+                return heard(machine, events)
+            async for turn in self.log.read(run, held.run.heard[signal.by, signal.id] - 1):
+                events = turn.events
+                break
+            taken = next(event for event in events if isinstance(event, SignalTaken))
+            if taken.value == ERASED:
+                raise NotPossible(f"the signal {signal.id!r} was taken by {run}, and its payloads were erased since")
+            if taken.value != machine.contracts[taken.value.contract].pack(signal.value):
+                raise BadInput(
+                    f"the signal {signal.id!r} of {signal.by or 'nobody'} was taken by {run} with another value: give a"
+                    " new one an id of its own"
+                )
+            return heard(machine, events)
+
+    async def signals(self, run: str) -> tuple[Contract[Any], ...]:
+        """The contracts of the signals that the workflow of a run knows. Raises UnknownRun, UnknownWorkflow."""
+        async with self._holding(run) as held:
+            machine = held.loaded()
+            return tuple(machine.contracts[letter.type] for letter in machine.table.letters if letter.kind == "Signal")
+
+    async def fork(self, run: str, at: int, *, by: str, why: str, new: str = "") -> str:
+        """Begin a run that shares the first `at` events of another, and see to it; its id. The other stays as it is.
+
+        Raises as `statecore.fork.fork` does. Where its workflow is not loaded, the new run is there and parked.
+        """
+        id = new or self.ids()
+        await self._shielded(self._fork(run, at, id, by, why))
+        return id
+
+    async def _fork(self, run: str, at: int, new: str, by: str, why: str) -> None:
+        if self._broken is not None:
+            raise self._broken
+        try:
+            await fork(self.log, run, at, new, self.clock.now(), by=by, why=why)
+        except (BadInput, Conflict, Unreadable):
+            raise
+        except LogError as error:
+            self._fail(error)
+            raise
+        await self._held_once(new)
 
     async def cancel(self, run: str, *, by: str, why: str) -> Run:
         """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is
@@ -507,7 +570,7 @@ class Engine:
 
     def _reconcile(self, held: _Held, call: str) -> None:
         found = held.run.calls.get(call)
-        if found is None or held.machine is None:
+        if found is None or held.machine is None or found.copied:
             return
         specialist = self._specialist(held, found)
         if specialist.reconcile is not None and not self._closing:

@@ -179,8 +179,14 @@ class CallLate:
 
 @attrs.frozen
 class SignalTaken:
+    """`id`: by which its sender knows it; one of an id that was taken is not taken again. `reply`: what the sender is
+    told.
+    """
+
     value: Payload
     by: str = ""
+    id: str = ""
+    reply: Payload | None = None
 
 
 @attrs.frozen
@@ -188,6 +194,7 @@ class SignalRefused:
     value: Payload
     why: str
     by: str = ""
+    id: str = ""
 
 
 @attrs.frozen
@@ -201,6 +208,18 @@ class Finished:
     """`outcome`: completed, failed, partial or cancelled."""
 
     outcome: str
+
+
+@attrs.frozen
+class ForkedFrom:
+    """Everything before it was copied from the first `at` events of `run`. From here on it is a run of its own, and
+    nobody's child. Calls that were in flight there and may have changed the world are parked.
+    """
+
+    run: str
+    at: int
+    by: str = ""
+    why: str = ""
 
 
 @attrs.frozen
@@ -236,6 +255,6 @@ class Switched:
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
     | SignalTaken | SignalRefused | Cancelled | Finished
-    | Erased | Purged | Switched
+    | ForkedFrom | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""

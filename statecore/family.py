@@ -1,6 +1,7 @@
 """Who stands above whom, by name: the run `a` has the children `a/writing#1` and, on a second attempt, `a/writing#1~2`."""
 
 from collections.abc import Collection, Iterable, Iterator
+
 from statecore.chain import StreamInfo
 
 

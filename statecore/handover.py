@@ -15,7 +15,7 @@ import attrs
 
 from statecore.chart import SIGNAL as SIGNAL
 from statecore.chart import START as START
-from statecore.chart import Chart, named
+from statecore.chart import Arrow, Chart, named, replied
 from statecore.contract import spelled
 from statecore.messages import members
 
@@ -88,6 +88,21 @@ def handover(chart: Chart, path: str) -> Handover:
             f" which `{state.does.name}` takes: annotate or mend it"
         )
     return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+
+
+def reply(chart: Chart, arrow: Arrow) -> Handover:
+    """The compiled reply of a transition. Raises DefinitionError as `handover` does."""
+    assert arrow.reply is not None
+    text = f"reply `{named(arrow.reply)}` of `{arrow.name}`"
+    hints = _hints(chart, arrow.reply, text)
+    returns = hints.pop("return", None)
+    if replied(arrow) is None:
+        chart.wrong(
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected an attrs class, which"
+            " the sender is told: annotate or mend it"
+        )
+    parameters = inspect.signature(arrow.reply).parameters.values()
+    return Handover(arrow.reply, tuple(_param(chart, text, p, hints) for p in parameters), text)
 
 
 def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:

@@ -12,10 +12,11 @@ import attrs
 from statecore.call import Call
 from statecore.child import waiting
 from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
-from statecore.events import RunStarted
+from statecore.events import Moved, RunStarted, SignalRefused, SignalTaken
 from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
+from statecore.present import plain
 from statecore.registry import Registry
 from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
@@ -153,6 +154,21 @@ async def working(log: Log, run: Run) -> tuple[Run, ...]:
         found.append(child)
         todo += waiting(child).values()
     return tuple(found)
+
+
+async def answered(database: Path, run: str, by: str, id: str) -> dict[str, Any]:
+    """What a run answered to the newest signal that `by` sent under this id."""
+    async with reading(database) as log:
+        for turn in reversed(await turns_of(log, run)):
+            match turn.events[0]:
+                case SignalRefused(by=sender, id=named, why=why) if (sender, named) == (by, id):
+                    return {"taken": False, "transitions": [], "states": [], "reply": None, "why": why}
+                case SignalTaken(by=sender, id=named, reply=reply) if (sender, named) == (by, id):
+                    moved = next(event for event in turn.events if isinstance(event, Moved))
+                    told = plain(reply) if reply else None
+                    where = {"transitions": list(moved.transitions), "states": list(moved.states)}
+                    return {"taken": True, **where, "reply": told, "why": ""}
+    raise UnknownRun(f"{run} has no signal {id!r} of {by} in its log")
 
 
 async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> Verdict:

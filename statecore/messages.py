@@ -46,8 +46,13 @@ class Failed(Trigger[F_co]):
     """A call ended badly, with a typed reason. Bare, it answers every failure but OutcomeUnknown."""
 
 
+@attrs.frozen
 class Signal(Trigger[T_co]):
-    """The world outside says something that answers no call of the run."""
+    """The world outside says something that answers no call of the run. `id`: one that `by` had taken under it before
+    changes nothing.
+    """
+
+    id: str = ""
 
 
 @attrs.frozen

@@ -101,6 +101,26 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     )
 
 
+async def _signal(engine: Engine, request: Request) -> list[str]:
+    """The answer is in the log, under the id that whoever asks has given it."""
+    run, kind, id = (_text(request, name) for name in ("run", "type", "id"))
+    known = await engine.signals(run)
+    contract = next((contract for contract in known if contract.name == kind), None)
+    if contract is None:
+        names = ", ".join(contract.name for contract in known) or "none"
+        raise BadInput(f"expected a signal that the workflow of {run} knows ({names}), found {kind!r}")
+    await engine.signal(run, contract.fit(request.get("input")), by=_text(request, "by"), id=id)
+    return [run]
+
+
+async def _fork(engine: Engine, request: Request) -> list[str]:
+    run, new, at = _text(request, "run"), _text(request, "new"), request.get("at")
+    if not isinstance(at, int):
+        raise BadInput(f"expected `at` to be the number of an event, found {at!r}")
+    await engine.fork(run, at, by=_text(request, "by"), why=_text(request, "why"), new=new)
+    return [new]
+
+
 async def _cancel(engine: Engine, request: Request) -> list[str]:
     run = _text(request, "run")
     await _not_finished(engine, run)
@@ -125,5 +145,7 @@ _DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {
     "start": _start,
     "resume": _resume,
     "answer": _answer,
+    "signal": _signal,
+    "fork": _fork,
     "cancel": _cancel,
 }

@@ -25,6 +25,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    ForkedFrom,
     Moved,
     Payload,
     Purged,
@@ -153,7 +154,8 @@ def said(event: Event) -> str:
                 f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
             )
         case SignalTaken():
-            return f"signal {summary(event.value)}{_settled(event.by, '')}"
+            reply = f", told {summary(event.reply)}" if event.reply else ""
+            return f"signal {summary(event.value)}{_settled(event.by, '')}{reply}"
         case SignalRefused():
             return f"signal {summary(event.value)} refused: {short(event.why)}{_settled(event.by, '')}"
         case Cancelled():
@@ -162,6 +164,10 @@ def said(event: Event) -> str:
             return f"finished: {event.outcome}"
         case Switched():
             return f"{event.specialist} {'enabled' if event.on else 'disabled'}{_settled(event.by, event.why)}"
+        case ForkedFrom():
+            return (
+                f"forked from the first {times(event.at, 'event')} of {short(event.run)}{_settled(event.by, event.why)}"
+            )
         case Erased():
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
@@ -329,9 +335,10 @@ def _comes(run: Run, call: Call, options: str) -> str:
             until = f" at {moment(call.wake)}" if call.wake else " when another call ends"
             return f"{call.id}: asked again{until}; held because {short(call.why)}"
         case CallState.UNKNOWN:
+            told = f": {short(call.why)}" if call.copied else ""
             which = f"{typed(run.id)} {typed(call.id)}"
             settle = f"statecore answer {which} done|not-done|JSON --by YOU --why TEXT{options}"
-            return f"{call.id}: somebody must find out whether {call.specialist} did it, then `{settle}`"
+            return f"{call.id}: somebody must find out whether {call.specialist} did it, then `{settle}`{told}"
 
 
 def headline(run: Run, parked: str = "") -> str:

@@ -26,6 +26,7 @@ from statecore.events import (
     Cancelled,
     Erased,
     Event,
+    ForkedFrom,
     Payload,
     Purged,
     RunStarted,
@@ -208,7 +209,7 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
         case CallFailed() as event:
             return Failed(live(event.failure), event.call, event.attempt, turn.at, event.by, event.why)
         case SignalTaken() | SignalRefused() as event:
-            return Signal(live(event.value), at=turn.at, by=event.by)
+            return Signal(live(event.value), at=turn.at, by=event.by, id=event.id)
         case CallUnknown() as event:
             return Interrupted(event.call, turn.at, event.why)
         case Cancelled() as event:
@@ -219,6 +220,8 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
         case CallLate() if (
             len(turn.events) == 1
         ):  # it names no rank, so what it came too late for is not known any more
+            return None
+        case ForkedFrom():
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")

@@ -27,6 +27,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    ForkedFrom,
     Moved,
     Payload,
     Purged,
@@ -114,7 +115,8 @@ class Run:
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
     often entered. `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is
     finished, "" before. `root`, `parent`, `depth`: where it stands among the runs that call each other, as in
-    `RunStarted`. `by`: who cancelled it.
+    `RunStarted`. `by`: who cancelled it. `heard`: the signals taken that had an id, by sender and id, each with the
+    number of its event.
     """
 
     id: str = ""
@@ -137,6 +139,7 @@ class Run:
     parent: str = ""
     depth: int = 0
     by: str = ""
+    heard: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
 
     @property
     def input(self) -> Payload:
@@ -208,6 +211,7 @@ class Draft:
     parent: str
     depth: int
     by: str
+    heard: dict[tuple[str, str], int]
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
@@ -219,6 +223,7 @@ class Draft:
             dict(run.entries),
             dict(run.calls),
         )
+        self.heard = dict(run.heard)
         self.new, self.at = [], at
 
     def run(self) -> Run:
@@ -331,6 +336,8 @@ def _call_unknown(draft: Draft, event: CallUnknown) -> None:
 
 def _signal_taken(draft: Draft, event: SignalTaken) -> None:
     draft.value(SIGNAL, event.value)
+    if event.id:
+        draft.heard[event.by, event.id] = draft.seq
 
 
 def _cancelled(draft: Draft, event: Cancelled) -> None:
@@ -341,6 +348,17 @@ def _cancelled(draft: Draft, event: Cancelled) -> None:
 def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
     draft.calls = {}
+
+
+def _forked_from(draft: Draft, event: ForkedFrom) -> None:
+    """What is pure or idempotent is made again, under a key of this run; what is neither is not."""
+    draft.root, draft.parent, draft.depth = draft.id, "", 0
+    why = f"it was in flight in {event.run} when that was forked, which may have done it; here nothing was done"
+    for call in list(draft.calls.values()):
+        if call.status is CallState.STARTED and call.effect == "once" and call.kind != "person":
+            _changed(draft, call.id, status=CallState.UNKNOWN, wake=None, why=why, copied=True)
+        elif call.status is CallState.UNKNOWN:
+            _changed(draft, call.id, copied=True)
 
 
 def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
@@ -368,6 +386,7 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
+    ForkedFrom: _forked_from,
     Erased: _noted,
     Purged: _noted,
     Switched: _noted,

@@ -46,7 +46,7 @@ GLANCE = 0.05
 TRIES = 100
 """How often a log that is held, and whose holder does not answer yet, is tried, a glance apart."""
 
-REPEATABLE = {"start", "resume"}
+REPEATABLE = {"start", "resume", "signal"}
 """Requests that may be made again where the answer was lost: the second finds what the first did."""
 
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
-from statecore.chart import Chart, contracts, scan
-from statecore.check import check
+from statecore.chart import Chart, contracts, named, scan
+from statecore.check import check, replies
 from statecore.contract import Contract, contract_of, spelled
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
@@ -26,6 +26,7 @@ class Machine:
     handovers: dict[str, Handover]
     contracts: dict[str, Contract[Any]]
     fingerprint: str
+    replies: dict[str, Handover] = attrs.field(factory=dict)
 
     @property
     def name(self) -> str:
@@ -38,12 +39,13 @@ def compile_machine(cls: type, takes: type, version: str) -> Machine:
     known = {kind.__name__: contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
     handovers = check(chart, table)
-    return Machine(chart, table, handovers, known, digest(_essence(chart, table, known)))
+    return Machine(chart, table, handovers, known, digest(_essence(chart, table, known)), replies(chart, table))
 
 
 def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dict[str, Any]:
     """What a run is pinned to: table, policies and contracts; no function bodies, no specialist versions, no prose."""
     shapes = {kind.__name__: contract_of(kind).spec() for contract in known.values() for kind in contract.nested()}
+    replying = [arrow for arrow in chart.arrows if arrow.reply is not None]
     return {
         "workflow": chart.name,
         "version": chart.version,
@@ -53,6 +55,7 @@ def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dic
         "policies": {node.path: _policy(chart, node.path) for node in chart.working},
         "outcomes": {node.path: node.outcome for node in chart.nodes.values() if node.final and node.parent is None},
         "contracts": shapes,
+        **({"replies": {arrow.name: named(arrow.reply) for arrow in replying}} if replying else {}),
     }
 
 

@@ -1,0 +1,52 @@
+"""A run that goes its own way from a past event of another: `statecore fork RUN --at N`.
+
+The new run has the turns of the old one up to there, copied under a chain of its own, and then says where they come
+from. It decides nothing, so no workflow need be loaded; the old run is only read. Its calls have keys of their own. What
+was in flight there and may have changed the world is parked, since nobody here can know whether the old run did it.
+"""
+
+from collections.abc import Sequence
+
+from statecore.errors import BadInput, NotPossible
+from statecore.events import Erased, ForkedFrom
+from statecore.log import Append, Batch, Log, Turn
+from statecore.replay import rebuilt, turns_of
+from statecore.run import fold
+
+
+async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, why: str) -> None:
+    """Begin the run `new` with the first `at` events of `run`, at the time `now`.
+
+    Raises UnknownRun, Unreadable; BadInput where no turn ends at `at`, or the id is one of a child run; NotPossible where
+    the payloads are gone or the run was finished there; Conflict where `new` is there.
+    """
+    if "/" in new or not new:
+        raise BadInput(f"a run cannot be called {new!r}: child runs have names with /, choose one without")
+    turns = await turns_of(log, run)
+    if any(isinstance(event, Erased) for turn in turns for event in turn.events):
+        raise NotPossible(f"the payloads of {run} were erased: a run cannot go on from values that are gone")
+    shared = _until(turns, at)
+    said = ForkedFrom(run, at, by, why)
+    forked = fold(rebuilt(shared), (said,), now)
+    if forked.outcome:
+        raise NotPossible(
+            f"{run} was {forked.outcome} at event {at}: fork it at an earlier one, from which it can go on"
+        )
+    copies = [Append(new, turn.version - len(turn.events), turn.events, turn.at, turn.cause) for turn in shared]
+    await log.append(Batch((*copies, Append(new, at, (said,), now, "Fork", forked.condition))))
+
+
+def _until(turns: Sequence[Turn], at: int) -> list[Turn]:
+    """The turns up to event `at`, whole: within a turn a run is never at rest."""
+    ends = [turn.version for turn in turns]
+    if at not in ends:
+        near = [
+            str(end)
+            for end in (max((e for e in ends if e < at), default=None), min((e for e in ends if e > at), default=None))
+            if end
+        ]
+        raise BadInput(
+            f"event {at} of {turns[0].stream} does not end a turn: a run is at rest only where one does, so fork it at"
+            f" {' or '.join(near)}"
+        )
+    return [turn for turn in turns if turn.version <= at]
