@@ -26,6 +26,7 @@ from statecore import (
     Transient,
     Workflow,
     any_state,
+    child,
     specialist,
 )
 from statecore.contract import contract_of
@@ -1323,6 +1324,82 @@ def right(fn: Callable[[], object]) -> Callable[[], object]:
 
 def polished(draft: Newest[Draft]) -> Draft:
     return draft
+
+
+@wrong
+def child_without_child() -> None:
+    """A workflow stands where a specialist is expected; its run is asked for with `child`."""
+
+    class W(Workflow[Ticket], version="1"):
+        answering = State(SupportTicket, initial=True)  # type: ignore[arg-type]
+        sent = State(final=True)
+
+
+@wrong
+def child_that_gives_something_else() -> None:
+    """A child may complete with a value that `gives` does not list."""
+    child(SupportTicket, gives=Draft)
+
+
+@wrong
+def child_that_gives_nothing() -> None:
+    """A child whose every way to complete is a failure has no value to give."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        failed = State(final=True, outcome="failed")
+        given_up = State(final=True)
+        triaged = triaging.to(failed, on=Completed[Triage])
+        gave_up = triaging.to(given_up, on=Failed)
+
+    child(W)
+
+
+@wrong
+def child_of_no_workflow() -> None:
+    """What is called is no workflow."""
+    child(Ticket)  # type: ignore[call-overload]
+
+
+@wrong
+def child_ahead_without_its_contracts() -> None:
+    """A workflow that is not there yet cannot be asked what it takes and gives."""
+    child(lambda: SupportTicket)  # type: ignore[call-overload]
+
+
+@wrong
+def child_ahead_that_is_another() -> None:
+    """What is there in the end is not what was declared."""
+    made = child(lambda: SupportTicket, name="SupportTicket", version="1", takes=Ticket, gives=Receipt)
+    assert made.machine is not None
+    made.machine()
+
+
+@wrong
+def reply_to_nobody() -> None:
+    """A completion has no sender who could be told anything."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        sent = State(final=True)
+        triaged = triaging.to(sent, on=Completed[Triage], reply=lambda: None)
+        gave_up = triaging.to(sent, on=Failed)
+
+
+def told_nothing(facts: Facts) -> str: ...  # type: ignore[empty-body]
+
+
+@wrong
+def reply_that_is_no_contract() -> None:
+    """A reply is recorded, so it has fields."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        waiting = State()
+        sent = State(final=True)
+        triaged = triaging.to(waiting, on=Completed[Triage])
+        heard = waiting.to(sent, on=Signal[Facts], reply=told_nothing)
+        gave_up = triaging.to(sent, on=Failed)
 
 
 @right
