@@ -32,6 +32,7 @@ from statecore import (
     failpoint,
     specialist,
 )
+from statecore.child import child as child_of
 from statecore.engine import Engine
 from statecore.errors import Conflict
 from statecore.log import Batch, Turn
@@ -135,8 +136,27 @@ class Forked(Workflow[Order], version="1"):
     failed = any_state.to(lost, on=Failed)
 
 
-RUNS: dict[str, Any] = {"straight": Straight, "forked": Forked}
-ONCE = {"straight": ["shipping#1"], "forked": ["both/goods/shipping#1", "both/money/billing#1"]}
+class Composed(Workflow[Order], version="1"):
+    """A child, and then an effect of its own."""
+
+    making = State(child_of(Straight), initial=True)
+    billing = State(bill)
+    billed = State(final=True)
+    lost = State(final=True, outcome="failed")
+    made = making.to(billing, on=Completed[Receipt])
+    paid = billing.to(billed, on=Completed[Receipt])
+    failed = any_state.to(lost, on=Failed)
+
+
+RUNS: dict[str, Any] = {"straight": Straight, "forked": Forked, "composed": Composed}
+CHILD = "composed/making#1"
+ONCE = {
+    CHILD: ["shipping#1"],
+    "straight": ["shipping#1"],
+    "forked": ["both/goods/shipping#1", "both/money/billing#1"],
+    "composed": ["billing#1"],
+}
+"""The calls that must not happen twice, by stream, the child run before its parent."""
 
 
 class Acknowledging(SqliteLog):

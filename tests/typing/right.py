@@ -6,6 +6,7 @@ import attrs
 
 from statecore import (
     Call,
+    ChildFailed,
     Completed,
     Compound,
     Done,
@@ -19,12 +20,14 @@ from statecore import (
     Transient,
     Workflow,
     any_state,
+    child,
     specialist,
 )
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Refuse, Verdict
 from statecore.ledger import Ledger
 from statecore.messages import Signal
+from statecore.signals import NotTaken, Taken
 
 
 @attrs.frozen
@@ -166,6 +169,29 @@ class Support(Workflow[Ticket], version="1"):
     gave_up = any_state.to(lost, on=Failed)
 
 
+# The work of a state may be a run of another workflow, which may be named ahead; and a signal may be answered.
+@attrs.frozen
+class Told:
+    text: str
+
+
+def told(ticket: Ticket, withdrawn: Withdrawn) -> Told:
+    return Told(ticket.subject + withdrawn.why)
+
+
+class Outer(Workflow[Ticket], version="1"):
+    supporting = State(child(Support), initial=True)
+    again = State(child(Support, gives=Review), fallback=[child(Support)])
+    deeper = State(child(lambda: Outer, name="Outer", version="1", takes=Ticket, gives=[Review]), timeout=3600)
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    supported = supporting.to(again, on=Completed[Review])
+    both = again.to(deeper, on=Completed[Review])
+    withdrawn = again.to(lost, on=Signal[Withdrawn], cond=lambda withdrawn: withdrawn.why != "", reply=told)
+    over = deeper.to(done, on=Completed[Review])
+    gave_up = any_state.to(lost, on=Failed[ChildFailed | Failure])
+
+
 class Nested(Workflow[Ticket], version="1"):
     class both(Parallel, initial=True):
         class left(Compound):
@@ -191,4 +217,9 @@ class Nested(Workflow[Ticket], version="1"):
 
 # A run starts with the workflow's input.
 async def use(engine: Engine) -> str:
+    match await engine.signal("run", Withdrawn("late"), by="ana", id="1"):
+        case Taken(states=states):
+            return states[0]
+        case NotTaken(why=why):
+            print(why)
     return await engine.start(Support, Ticket("help"))

@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-from statecore import Completed, Failed, Failure, State, Workflow, any_state, specialist
+from statecore import Completed, Failed, Failure, State, Workflow, any_state, child, specialist
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Verdict
 from statecore.ledger import Ledger
@@ -67,6 +67,8 @@ class Contracts(Workflow[Ticket], version="1"):
     handed = State(write, give=as_draft)  # E: write takes a Request
     # a fallback must take and give the same,
     takes_another = State(triage, fallback=[critic])  # E: critic takes a Draft
+    # as must a child workflow,
+    another_child = State(critic, fallback=[child(Support)])  # E: the child takes a Ticket
     # and a guard must ask about what goes in or comes out.
     guarded = State(triage, guards=[OfReviews()])  # E: no Review goes in or comes out
     fine = State(triage, guards=[Confidence(0.1)])
