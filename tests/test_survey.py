@@ -277,7 +277,9 @@ def test_what_has_too_many_ways_is_not_counted() -> None:
     machine = types.new_class("Wide", (Workflow[Num],), {"version": "1"}, lambda space: space.update(body)).machine
     found = survey(machine)
     assert found.worst is None and found.as_json()["worst_case"] is None
-    assert f"  not counted: more than {TOO_MANY} ways through the bounds, or a workflow that calls itself" in list(found.lines())
+    assert f"  not counted: more than {TOO_MANY} ways through the bounds, or a workflow that calls itself" in list(
+        found.lines()
+    )
 
 
 # -- policies, by asking the decider

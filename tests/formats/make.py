@@ -1,5 +1,7 @@
 """Makes the fixture of a format: `python -m tests.formats.make tests/formats/v2`, once, when a release has a new one.
 
+`tests/formats/v2-2` is of the same schema with events that came later: a name with a dash has those alone.
+
 A directory holds `log.db`, as that release wrote it, and `runs.json`, what it rebuilt from it. Neither is ever
 made again: whatever comes later must read the one to the other.
 """
@@ -26,6 +28,7 @@ from statecore.events import (
     CallUnknown,
     Cancelled,
     Finished,
+    ForkedFrom,
     Moved,
     Payload,
     RunStarted,
@@ -76,6 +79,15 @@ EVERYTHING = (
     (Cancelled("me", "enough"), Finished("cancelled")),
 )  # fmt: skip
 """A run of no workflow, with every event and every field of the first format."""
+
+LATER = (
+    (RunStarted("Line", "1", "f" * 64, JOB, "acme", "root", "root/making#1", 2),),
+    (CallStarted("left/one#1", "sell@1", reads=(0,)), CallStarted("making#1", "Line@1", reads=(0,), kind="workflow")),
+    (ForkedFrom("other", 3, "me", "another way"),),
+    (SignalTaken(Payload("Nudge", b'{"text":"again"}'), "me", "n1", Payload("Told", b'{"text":"well"}')),),
+    (SignalRefused(Payload("Nudge", b"{}"), "nothing waits for it", "you", "n2"),),
+)
+"""What has come since, in the same schema."""
 
 
 def plain(run: Run) -> dict[str, Any]:
@@ -167,8 +179,16 @@ async def fill(path: Path) -> None:
         await erase(log, "erased", clock.now(), by="me", why="asked to")
 
 
+async def later(path: Path) -> None:
+    version = 0
+    async with await SqliteLog.open(path) as log:
+        for number, events in enumerate(LATER):
+            await log.append(Batch((Append("later", version, events, 10.5 + number, "made", "parked"),)))
+            version += len(events)
+
+
 async def make(home: Path) -> dict[str, Any]:
-    await fill(home / "log.db")
+    await (later if "-" in home.name else fill)(home / "log.db")
     async with await SqliteLog.open(home / "log.db") as log:
         runs = await rebuilt(log)
         assert await log.verify() == []
