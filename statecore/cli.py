@@ -174,7 +174,7 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
         _print_json(found)
         return
     _print(*(present.table(found) if found else []))
-    left, what = count - len(found), "open run" if only_open else "run"
+    left, what = count - sum(not line["depth"] for line in found), "open run" if only_open else "run"
     if left or not found:
         _print(
             f"{present.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import attrs
 
-from statecore import Call, Completed, Failed, Signal, State, Workflow, any_state, specialist
+from statecore import Call, Completed, Failed, Signal, State, Workflow, any_state, child, specialist
 
 
 @attrs.frozen
@@ -46,6 +46,10 @@ async def pay(done: Done, call: Call) -> Paid:
     return Paid(done.text)
 
 
+def errand(start: Errand) -> Errand:
+    return start
+
+
 class Quick(Workflow[Errand], version="1"):
     """Do one thing."""
 
@@ -80,4 +84,16 @@ class Asking(Workflow[Errand], version="1"):
     gave_up = working.to(lost, on=Failed)
 
 
-QUICK, PAYING, ASKING = (f"{__name__}:{cls.__name__}" for cls in (Quick, Paying, Asking))
+class Leading(Workflow[Errand], version="1"):
+    """Let others ask, and then pay."""
+
+    asking = State(child(Asking, gives=Go), initial=True)
+    paying = State(child(Paying), give=errand)
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    asked = asking.to(paying, on=Completed[Go])
+    paid = paying.to(done, on=Completed[Paid])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+QUICK, PAYING, ASKING, LEADING = (f"{__name__}:{cls.__name__}" for cls in (Quick, Paying, Asking, Leading))
