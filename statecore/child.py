@@ -164,8 +164,9 @@ def outcome(call: Call, specialist: Specialist[Any, Any], run: Run) -> Completed
     result = run.result
     contract = specialist.gives_named(result.contract) if result and run.outcome in ("completed", "partial") else None
     if contract is not None and result is not None:
-        why = f"the child run {run.id} is partial" if run.outcome == "partial" else ""
-        return Completed(contract.unpack(result), call.id, call.attempt, why=why, rank=call.rank)
+        partly = (f"the child run {run.id} is partial",) if run.outcome == "partial" else ()
+        warnings = (*run.values[-1].warnings, *partly)
+        return Completed(contract.unpack(result), call.id, call.attempt, rank=call.rank, warnings=warnings)
     failure = ChildFailed(run.id, run.outcome, run.why[:TOLD], _text(result) if run.outcome != "cancelled" else "")
     return Failed(failure, call.id, call.attempt, rank=call.rank)
 

@@ -19,6 +19,7 @@ import attrs
 from statecore.call import Call
 from statecore.child import outcome, waiting
 from statecore.decider import step
+from statecore.envelope import DERIVED
 from statecore.errors import LogError, StatecoreError, UnknownRun
 from statecore.events import CallStarted, Event
 from statecore.failures import TimedOut
@@ -63,7 +64,8 @@ class Children:
         assert declared is not None
         child = declared()
         value = machine.contracts[call.request.contract].unpack(call.request)
-        start = Start(call.child, value, at, parent.tenant, parent.root, parent.id, parent.depth + 1)
+        trusted = DERIVED if all(parent.values[id].trusted for id in call.reads) else ""
+        start = Start(call.child, value, at, parent.tenant, parent.root, trusted, parent.id, parent.depth + 1)
         events, run = step(child, Run(id=call.child), start, self._engine._admission)
         yield Begun(child, run, Append(run.id, 0, events, at, "Start", run.condition))
         yield from self.begun(child, run, events, at)

@@ -153,8 +153,8 @@ class _Turn:
         value = takes.pack(input.value)
         self.run.id = input.run
         named = (chart.name, chart.version, self.machine.fingerprint)
-        family = (input.tenant, input.root, input.trusted, input.parent, input.depth)
-        self.emit(RunStarted(*named, value, *family))
+        whose = (input.tenant, input.root, input.trusted)
+        self.emit(RunStarted(*named, value, *whose, input.parent, input.depth))
         self.move(self.machine.table.start)
 
     def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:

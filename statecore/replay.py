@@ -199,8 +199,8 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
 
     match turn.events[0]:
         case RunStarted() as event:
-            family = (event.tenant, event.root, event.trusted, event.parent, event.depth)
-            return Start(turn.stream, live(event.input), turn.at, *family)
+            whose = (event.tenant, event.root, event.trusted)
+            return Start(turn.stream, live(event.input), turn.at, *whose, event.parent, event.depth)
         case CallCompleted() as event:
             said = (event.by, event.why)
             return Completed(live(event.value), event.call, event.attempt, turn.at, *said, warnings=event.warnings)

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statecore import ChildFailed, Completed, Engine, Failed, Signal, State, Workflow, any_state, child, specialist
+from statecore import (
+    ChildFailed,
+    Completed,
+    Engine,
+    Failed,
+    Recorded,
+    Signal,
+    State,
+    Workflow,
+    any_state,
+    child,
+    specialist,
+)
 from statecore.child import completions
 from statecore.decider import MAX_DEPTH
 from statecore.errors import BadInput, DefinitionError
@@ -116,6 +128,37 @@ class Tree(Workflow[Topic], version="1"):
     lost = State(final=True, outcome="failed")
     grew = growing.to(grown, on=Completed[Text])
     gave_up = growing.to(lost, on=Failed)
+
+
+@specialist("count", version="1", effect="pure")
+async def count(page: Page) -> Text:
+    return Text(page.text)
+
+
+def warned(text: Recorded[Text]) -> Page:
+    return Page(f"{len(text.warnings)} warning")
+
+
+class Half(Workflow[Topic], version="1"):
+    """Whatever it finds is not all."""
+
+    writing = State(write, initial=True)
+    some = State(final=True, outcome="partial")
+    lost = State(final=True, outcome="failed")
+    wrote = writing.to(some, on=Completed[Text])
+    gave_up = writing.to(lost, on=Failed)
+
+
+class Summing(Workflow[Topic], version="1"):
+    """Says how much it was warned."""
+
+    halving = State(child(Half), initial=True)
+    counting = State(count, give=warned)
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    halved = halving.to(counting, on=Completed[Text])
+    counted = counting.to(done, on=Completed[Text])
+    gave_up = any_state.to(lost, on=Failed)
 
 
 class Recorder(MemoryLog):
@@ -551,3 +594,11 @@ def test_a_parent_with_children_survives_every_kill() -> None:
     """The one-line crash test counts the turns of the children too."""
     assert survives(Book, Topic("a", 0.5)).kills > 8
     assert survives(Hurried, Topic("slow", 60.0)).outcome == "completed"
+
+
+def test_a_partial_child_is_marked_in_the_envelope() -> None:
+    """Its value is as good as any, and whoever reads the envelope is warned, with what was warned of below."""
+    _, run = played(Summing, Topic("a"))
+    assert run.outcome == "completed"
+    assert run.values[1].warnings == ("the child run r/halving#1 is partial",)
+    assert run.values[2].payload.data == b'{"text":"1 warning"}'

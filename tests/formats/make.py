@@ -81,7 +81,7 @@ EVERYTHING = (
 """A run of no workflow, with every event and every field of the first format."""
 
 LATER = (
-    (RunStarted("Line", "1", "f" * 64, JOB, "acme", "root", "root/making#1", 2),),
+    (RunStarted("Line", "1", "f" * 64, JOB, "acme", "root", "ranged", "root/making#1", 2),),
     (CallStarted("left/one#1", "sell@1", reads=(0,)), CallStarted("making#1", "Line@1", reads=(0,), kind="workflow")),
     (ForkedFrom("other", 3, "me", "another way"),),
     (SignalTaken(Payload("Nudge", b'{"text":"again"}'), "me", "n1", Payload("Told", b'{"text":"well"}')),),
