@@ -56,13 +56,18 @@ class Call:
     @property
     def child(self) -> str:
         """The run that does the work of this attempt, where a workflow does: a stream of its own for each attempt."""
-        again = f"~{self.rank}.{self.attempt}" if self.rank else f"~{self.attempt}" if self.attempt > 1 else ""
-        return f"{self.run}/{self.id}{again}"
+        return child_of(self.run, self.id, self.rank, self.attempt)
 
     @property
     def key(self) -> str:
         """The idempotency key: the same for all attempts of the call, in every process, and for no other call."""
         return key(self.run, self.id)
+
+
+def child_of(run: str, call: str, rank: int, attempt: int) -> str:
+    """`run/state#1`; with `~2` on the second attempt, and `~1.1` on the first one of the first fallback."""
+    again = f"~{rank}.{attempt}" if rank else f"~{attempt}" if attempt > 1 else ""
+    return f"{run}/{call}{again}"
 
 
 def key(run: str, call: str) -> str:

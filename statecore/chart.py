@@ -103,6 +103,11 @@ class Chart:
         return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
 
     @cached_property
+    def composed(self) -> bool:
+        """Whether any of its work is done by a run of another workflow."""
+        return any(s.kind == "workflow" for node in self.working for s in self.state(node.path).specialists)
+
+    @cached_property
     def flat(self) -> bool:
         return all(node.kind == "state" for node in self.nodes.values())
 

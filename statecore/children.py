@@ -49,11 +49,15 @@ class Children:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         self._reading: dict[str, asyncio.Task[Run]] = {}
+        self.reports: set[asyncio.Task[None]] = set()
+        """Of children that are finished, to parents that are not in memory yet."""
 
     # -- beginnings
 
     def begun(self, machine: Machine, run: Run, events: Sequence[Event], at: float) -> Iterator[Begun]:
         """The first turns of the runs that a turn calls for, and of those that these call for at once."""
+        if not machine.chart.composed:
+            return
         started = {event.call for event in events if isinstance(event, CallStarted) and event.kind == "workflow"}
         for call in waiting(run).values() if started else ():
             if call.id in started:
@@ -74,6 +78,8 @@ class Children:
 
     def act(self, held: "_Held") -> None:
         """See to the children that its calls wait for, and end those that none does any more."""
+        if held.machine is None or not held.machine.chart.composed:
+            return
         wanted = waiting(held.run)
         for name in held.children - wanted.keys():
             self._engine._spawn(held, partial(self._end, held.run, name))
@@ -84,8 +90,10 @@ class Children:
 
     def limits(self, held: "_Held") -> Iterator[tuple[Call, float, float]]:
         """The calls that have only so long: until when, and how many seconds that were."""
-        for call in waiting(held.run).values() if held.machine else ():
-            state = held.machine.chart.state(call.state)  # type: ignore[union-attr]
+        if held.machine is None or not held.machine.chart.composed:
+            return
+        for call in waiting(held.run).values():
+            state = held.machine.chart.state(call.state)
             if state.limited:
                 yield call, call.since + state.timeout, state.timeout
 
@@ -128,7 +136,9 @@ class Children:
         parent = self._engine._held.get(child.parent)
         work = partial(self._deliver, child)
         if parent is None:
-            self._engine._track(self._quietly(work()))
+            task = self._engine._track(self._quietly(work()))
+            self.reports.add(task)
+            task.add_done_callback(self.reports.discard)
         else:
             self._engine._spawn(parent, work)
 

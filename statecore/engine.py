@@ -278,8 +278,13 @@ class Engine:
 
     async def drain(self) -> None:
         """Wait until every run that this engine holds is at rest."""
-        while busy := [run for run, held in self._held.items() if not self._at_rest(held)]:
-            await self.wait(busy[0])
+        while True:
+            if busy := [run for run, held in self._held.items() if not self._at_rest(held)]:
+                await self.wait(busy[0])
+            elif self._children.reports:
+                await asyncio.wait(self._children.reports)
+            else:
+                return
 
     async def signal(self, run: str, value: Any, *, by: str = "", id: str = "") -> Answer:
         """Tell a run something that answers no call; what becomes of it.

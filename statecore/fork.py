@@ -7,8 +7,8 @@ was in flight there and may have changed the world is parked, since nobody here 
 
 from collections.abc import Sequence
 
-from statecore.errors import BadInput, NotPossible
-from statecore.events import Erased, ForkedFrom
+from statecore.errors import BadInput, NotPossible, UnknownRun
+from statecore.events import Erased, ForkedFrom, RunStarted
 from statecore.log import Append, Batch, Log, Turn
 from statecore.replay import rebuilt, turns_of
 from statecore.run import fold
@@ -23,6 +23,8 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
     if "/" in new or not new:
         raise BadInput(f"a run cannot be called {new!r}: child runs have names with /, choose one without")
     turns = await turns_of(log, run)
+    if not isinstance(turns[0].events[0], RunStarted):
+        raise UnknownRun(f"{run} is no run: `statecore runs` lists those that are there")
     if any(isinstance(event, Erased) for turn in turns for event in turn.events):
         raise NotPossible(f"the payloads of {run} were erased: a run cannot go on from values that are gone")
     shared = _until(turns, at)

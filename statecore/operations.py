@@ -12,6 +12,7 @@ from statecore.contract import Contract
 from statecore.engine import Engine
 from statecore.errors import BadInput, Conflict, NotPossible, UnknownRun
 from statecore.failures import NotDone
+from statecore.family import ancestors
 from statecore.finding import workflow
 from statecore.strictjson import parse
 
@@ -66,7 +67,9 @@ async def _start(engine: Engine, request: Request) -> list[str]:
 
 
 async def _resume(engine: Engine, request: Request) -> list[str]:
-    return await engine.resume(_text(request, "run") if "run" in request else None)
+    """What became of a child is its parent's to say, where that is taken up too."""
+    names = await engine.resume(_text(request, "run") if "run" in request else None)
+    return [name for name in names if not any(ancestors(name, names))]
 
 
 async def _answer(engine: Engine, request: Request) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from statecore.call import Call, CallState
+from statecore.call import Call, CallState, child_of
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -364,6 +364,7 @@ def overview(
         *([visible(f"parent    {run.parent}, of {run.root}")] if run.parent else []),
         f"input     {summary(run.input)}",
         visible(f"path      {' '.join(path(turns))}"),
+        *([visible(f"children  {', '.join(begun)}")] if (begun := _begun(run.id, turns)) else []),
         *result(run),
         *([f"why       {short(run.why)}"] if run.why else []),
     ]
@@ -374,6 +375,17 @@ def overview(
         ]
     comes = following(run, "", options, children(below, {}, options))
     return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(comes))]
+
+
+def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
+    """The child runs that its calls began, one for each attempt. What was copied into a fork began none."""
+    found: list[str] = []
+    for event in (event for turn in turns for event in turn.events):
+        if isinstance(event, ForkedFrom):
+            found = []
+        elif isinstance(event, CallStarted) and event.kind == "workflow":
+            found.append(child_of(run, event.call, event.rank, event.attempt))
+    return found
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
