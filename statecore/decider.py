@@ -226,8 +226,9 @@ class _Turn:
             return None
         fn, cls = replies[0].fn, type(payload.live)
         try:
-            arguments, _ = self.read(replies[0].params)
-            for param in replies[0].params:
+            params = replies[0].params
+            arguments, _ = self.read(tuple(param for param in params if param.many or not param.fits(SIGNAL, cls)))
+            for param in params:
                 if param.fits(SIGNAL, cls):
                     said = Recorded(payload.live, SIGNAL, "", 0, False) if param.envelope else payload.live
                     arguments[param.name] = [*arguments[param.name], said] if param.many else said

@@ -50,6 +50,7 @@ from statecore.events import (
 )
 from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
+from statecore.family import named_like_a_child
 from statecore.fork import fork
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
@@ -182,8 +183,8 @@ class Engine:
                 raise BadInput(f"expected {what} to be text, found {name!r}: give its name")
         if id.startswith(SYSTEM):
             raise BadInput(f"{id!r}: what begins with {SYSTEM} is the log's own: give the run another id, or none")
-        if "/" in run:
-            raise BadInput(f"a run cannot be called {run!r}: child runs have names with /, choose one without")
+        if named_like_a_child(id):
+            raise BadInput(f"a run cannot be called {id!r}, like the child of another: give it a name of its own")
         await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 

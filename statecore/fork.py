@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from statecore.errors import BadInput, NotPossible, UnknownRun
 from statecore.events import Erased, ForkedFrom, RunStarted
+from statecore.family import named_like_a_child
 from statecore.log import Append, Batch, Log, Turn
 from statecore.replay import rebuilt, turns_of
+from statecore.retention import SYSTEM
 from statecore.run import fold
 
 
@@ -20,8 +22,10 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
     Raises UnknownRun, Unreadable; BadInput where no turn ends at `at`, or the id is one of a child run; NotPossible where
     the payloads are gone or the run was finished there; Conflict where `new` is there.
     """
-    if "/" in new or not new:
-        raise BadInput(f"a run cannot be called {new!r}: child runs have names with /, choose one without")
+    if not new or new.startswith(SYSTEM) or named_like_a_child(new):
+        raise BadInput(
+            f"a run cannot be called {new!r}, like the log's own or another's child: give it a name of its own"
+        )
     turns = await turns_of(log, run)
     if not isinstance(turns[0].events[0], RunStarted):
         raise UnknownRun(f"{run} is no run: `statecore runs` lists those that are there")

@@ -483,9 +483,9 @@ def test_a_child_without_its_parent_goes_on() -> None:
 
 
 async def test_a_run_cannot_be_named_like_a_child() -> None:
-    """Names with a slash are those of child runs, and nobody may take one."""
+    """What looks like the child of a run is one, and nobody may take such a name."""
     async with engine(MemoryLog()) as on:
-        with pytest.raises(BadInput, match="child runs have names with /"):
+        with pytest.raises(BadInput, match="like the child of another"):
             await on.start(Section, Topic("a"), run="r/drafting#1")
 
 

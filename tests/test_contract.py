@@ -452,6 +452,7 @@ SAMPLES: list[Failure] = [
     failures.Broken("reply_request", "KeyError: 'x'"),
     failures.Exhausted("redo", 3),
     failures.NotDone("never sent"),
+    failures.ChildFailed("r/making#1", "cancelled", "cancelled by ana: enough", ""),
     failures.OutcomeUnknown("cut"),
 ]
 

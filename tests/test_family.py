@@ -29,9 +29,9 @@ def info(name: str, at: float = 0.0) -> StreamInfo:
 
 def test_families_are_told_by_name() -> None:
     """A run, its children in the order in which they began, and theirs; a child without a parent stands alone."""
-    names = ["a", "b", "a/x#2", "a/x#1", "b/c/d#1", "a/x#2/y#1", "z/x#1"]
+    names = ["a", "b", "a/x#2", "a/x#1", "b/c/d#1", "a/x#2/y#1", "z/x#1", "a/b"]
     told = [[each.name for each in family] for family in families(map(info, names))]
-    assert told == [["a", "a/x#2", "a/x#2/y#1", "a/x#1"], ["b", "b/c/d#1"], ["z/x#1"]]
+    assert told == [["a", "a/x#2", "a/x#2/y#1", "a/x#1"], ["b", "b/c/d#1"], ["z/x#1"], ["a/b"]]
     assert list(ancestors("a/x#2/y#1", names)) == ["a/x#2", "a"]
     assert descendants("a", names) == ["a/x#2", "a/x#1", "a/x#2/y#1"]
 

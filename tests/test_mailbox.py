@@ -344,7 +344,7 @@ async def test_an_answer_that_was_lost_is_not_asked_for_twice_blindly(tmp_path: 
         assert not again.done()
         server.close()
         await log.close()
-        [(run, _)] = await again
+        run = (await again)[0].run
     assert run.outcome == "completed"
 
 
@@ -392,7 +392,7 @@ async def test_where_no_socket_can_be_made_the_work_is_done_all_the_same(tmp_pat
     """A directory or a file of that name is left as it is; nobody else can hand anything over."""
     for name, make in (("a.db", Path.mkdir), ("b.db", Path.touch)):
         make(beside(tmp_path / name))
-        [(run, _)] = await command(tmp_path / name, "r", 0)
+        run = (await command(tmp_path / name, "r", 0))[0].run
         assert run.outcome == "completed"
         assert beside(tmp_path / name).exists()
         assert await served(beside(tmp_path / name)) == 0

@@ -25,6 +25,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    ForkedFrom,
     Moved,
     Payload,
     Purged,
@@ -64,6 +65,7 @@ EVENTS: tuple[Event, ...] = (
     Finished("failed"),
     Erased("ada", "asked to"),
     Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
+    ForkedFrom("other", 12, "ana", "another way"),
     Switched("write", False, "ada", "it hangs"),
     CallCompleted("left#1", DRAFT, warnings=("from memory",), trusted="ranged"),
 )
