@@ -1,7 +1,7 @@
 """Child workflows: what they give, how they fail, how they end with their parent, and every crash between the two."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import attrs
 import pytest
@@ -607,12 +607,21 @@ def test_a_partial_child_is_marked_in_the_envelope() -> None:
     assert run.values[2].payload.data == b'{"text":"1 warning"}'
 
 
+class Slow(Recorder):
+    """Takes its time to read, as a disk does."""
+
+    async def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
+        await asyncio.sleep(0.02)
+        async for turn in super().read(stream, after):
+            yield turn
+
+
 async def test_whoever_ends_a_child_by_hand_sees_its_parent_through() -> None:
     """A parent that nobody has in memory is taken up when its child ends, and `drain` waits for that."""
     log = Recorder()
     async with Engine(log, [Section]) as on:
         await on.start(Section, Topic("a", 60.0), run="r")
-    later = await Recorder(log.batches).ready()
+    later = await Slow(log.batches).ready()
     async with Engine(later, [Section]) as on:
         await on.cancel("r/drafting#1", by="ana", why="no")
         await on.drain()

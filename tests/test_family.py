@@ -152,7 +152,7 @@ async def test_a_family_is_purged_together() -> None:
 
 
 async def test_a_child_whose_parent_goes_on_is_not_purged() -> None:
-    """Its outcome may not have been heard yet."""
+    """Its outcome may not have been heard yet; nor is a parent whose child has not ended with it yet."""
     log = Recorder()
     async with engine(log) as on:
         await on.start(Book, Topic("a", 60.0), run="r")
@@ -160,6 +160,13 @@ async def test_a_child_whose_parent_goes_on_is_not_purged() -> None:
     unheard = await Recorder(log.batches[:2]).ready()
     assert [info.label for info in await unheard.streams()] == ["waiting", "waiting", "cancelled"]
     assert await purge(unheard, 0.0, 1e12, by="me", why="old") == []
+    over = Recorder()
+    async with engine(over) as on:
+        await on.start(Book, Topic("a", 60.0), run="r")
+        await on.cancel("r", by="me", why="x")
+    half = await Recorder(over.batches[:2]).ready()
+    assert [info.label for info in await half.streams()] == ["cancelled", "waiting", "running"]
+    assert await purge(half, 0.0, 1e12, by="me", why="old") == []
 
 
 async def test_erasing_a_run_erases_its_children() -> None:
