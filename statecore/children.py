@@ -126,8 +126,9 @@ class Children:
             if held.machine is None or self._engine._closing or call.child not in waiting(held.run):
                 return
             begun = list(self._born(held.machine, held.run, call, self._engine.clock.now()))
-            await self._engine._append([each.append for each in begun])
-        self._engine._hold(begun)
+            async with self._engine._beginning(begun):
+                await self._engine._append([each.append for each in begun])
+                self._engine._hold(begun)
 
     # -- endings
 

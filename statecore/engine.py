@@ -434,12 +434,13 @@ class Engine:
             own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
             begun = self._begun(held, after, own)
             failpoint(Point.BEFORE_APPEND)
-            await self._append([own, *(each.append for each in begun)])
-            failpoint(Point.AFTER_APPEND)
-            held.run = after
-        if isinstance(input, Start):
-            self._held[input.run] = held
-        self._hold(begun)
+            async with self._beginning(begun):
+                await self._append([own, *(each.append for each in begun)])
+                failpoint(Point.AFTER_APPEND)
+                held.run = after
+                if isinstance(input, Start):
+                    self._held[input.run] = held
+                self._hold(begun)
         self._act(held, after.at)
         if after.outcome and after.parent:
             self._children.report(after)
@@ -457,6 +458,21 @@ class Engine:
         except Exception:
             self.ledger.forget(own.stream, own.events)
             raise
+
+    @asynccontextmanager
+    async def _beginning(self, begun: Iterable[Begun]) -> AsyncIterator[None]:
+        """Whoever wants one of these runs before it is held waits: taken up from the log as well, it would be there
+        twice.
+        """
+        names = [each.run.id for each in begun]
+        over = asyncio.Event()
+        self._starting.update(dict.fromkeys(names, over))
+        try:
+            yield
+        finally:
+            for name in names:
+                del self._starting[name]
+            over.set()
 
     def _hold(self, begun: Iterable[Begun]) -> None:
         """Runs that were begun just now, from here on at work."""
