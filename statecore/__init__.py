@@ -19,10 +19,13 @@ from statecore.handover import Newest as Newest
 from statecore.handover import Recorded as Recorded
 from statecore.messages import Completed as Completed
 from statecore.messages import Done as Done
+from statecore.messages import Elapsed as Elapsed
 from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
+from statecore.person import Person as Person
 from statecore.replay import rebuild as rebuild
 from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist
+from statecore.wait import Wait as Wait
 from statecore.workflow import Workflow as Workflow

@@ -15,6 +15,7 @@ import attrs
 from statecore.codec import NOTHING, Asides, decode, encode
 from statecore.errors import BadInput, Conflict, Unreadable
 from statecore.events import Erased, Event
+from statecore.run import ASKS
 
 
 @attrs.frozen
@@ -74,6 +75,11 @@ class StreamInfo:
     label: str
     started: float
     at: float
+
+    @property
+    def condition(self) -> str:
+        """The label, without the mark that a person is asked."""
+        return self.label.removesuffix(ASKS)
 
 
 @attrs.frozen

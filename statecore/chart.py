@@ -16,8 +16,10 @@ from statecore.declare import TIMEOUT, History, Place, State, Transition, is_com
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, Failure, covered
 from statecore.guard import Guard
-from statecore.messages import Completed, Done, Failed, Trigger, members, pattern, spell
+from statecore.messages import Completed, Done, Elapsed, Failed, Trigger, members, pattern, spell
+from statecore.person import Person
 from statecore.specialist import Specialist, check_failure
+from statecore.wait import Wait, seconds
 
 START, SIGNAL = "start", "signal"
 """Whose values the run's input and the payloads of signals are."""
@@ -25,7 +27,7 @@ START, SIGNAL = "start", "signal"
 
 @attrs.frozen
 class Node:
-    """A place. `kind`: state, compound, parallel, history or history* (deep). `order`: of declaration."""
+    """A place. `kind`: state, compound, parallel, history or history* (deep). `within`: seconds that it may last."""
 
     path: str
     parent: str | None
@@ -34,6 +36,7 @@ class Node:
     final: bool
     state: State | None = attrs.field(default=None, eq=False)
     says: str = ""
+    within: float | None = None
 
     @property
     def name(self) -> str:
@@ -46,7 +49,7 @@ class Node:
 
 @attrs.frozen
 class Arrow:
-    """A transition from one source. `payloads`: the types that fire it."""
+    """A transition from one source. `payloads`: the types that fire it. `anywhere`: it was written `any_state.to(...)`."""
 
     name: str
     source: str
@@ -56,6 +59,7 @@ class Arrow:
     cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=False)
     at_most: int | None = None
     says: str = ""
+    anywhere: bool = False
 
     @property
     def on(self) -> str:
@@ -74,7 +78,9 @@ class Arrow:
 
 @attrs.frozen(slots=False)
 class Chart:
-    """`takes`: the class of the run's input. Nodes and arrows in declaration order, `any_state` arrows last."""
+    """`takes`: the class of the run's input. Nodes and arrows in declaration order, `any_state` arrows last. `within`:
+    seconds that a run may last.
+    """
 
     name: str
     version: str
@@ -82,6 +88,7 @@ class Chart:
     doc: str
     nodes: dict[str, Node]
     arrows: tuple[Arrow, ...]
+    within: float | None = None
 
     def wrong(self, what: str) -> NoReturn:
         raise DefinitionError(f"{self.name}: {what}")
@@ -102,6 +109,24 @@ class Chart:
         return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
 
     @cached_property
+    def failing(self) -> tuple[Node, ...]:
+        """The states whose own work may fail: a call, or a function that says until when to wait."""
+        states = [(node, node.state) for node in self.nodes.values() if node.state is not None]
+        return tuple(node for node, state in states if state.does or (state.wait and state.wait.until))
+
+    @cached_property
+    def timed(self) -> dict[str, float | None]:
+        """The places that have a timer while they are active, with its seconds (None: a function says until when).
+        START: the run.
+        """
+        found: dict[str, float | None] = {} if self.within is None else {START: self.within}
+        for path, node in self.nodes.items():
+            wait = node.state.wait if node.state else None
+            if wait or node.within is not None:
+                found[path] = seconds(wait.span) if wait else node.within
+        return found
+
+    @cached_property
     def flat(self) -> bool:
         return all(node.kind == "state" for node in self.nodes.values())
 
@@ -111,9 +136,10 @@ class Chart:
         return state
 
 
-def scan(cls: type, takes: type, version: str) -> Chart:
+def scan(cls: type, takes: type, version: str, within: Any = None) -> Chart:
     """Read a class body. Raises DefinitionError at the first thing that cannot be right."""
-    chart = _Scan(cls, takes, version).chart()
+    reading = _Scan(cls, takes, version)
+    chart = attrs.evolve(reading.chart(), within=reading.within("the workflow", within))
     _bodies(chart)
     for node in chart.nodes.values():
         if node.state is not None:
@@ -153,6 +179,12 @@ class _Scan:
             elif isinstance(value, Specialist):
                 self.wrong(f"`{path}` is a specialist, expected a state: write `{key} = State({value.name}, ...)`")
 
+    def within(self, what: str, span: Any) -> float | None:
+        limit = None if span is None else seconds(span)
+        if span is not None and limit is None:
+            self.wrong(f"{what}: within={span!r}, expected a timedelta or seconds above 0")
+        return limit
+
     def place(self, path: str, parent: str | None, value: Any) -> None:
         if id(value) in self.paths:
             self.wrong(f"`{path}` and `{self.paths[id(value)]}` are one and the same state: make two")
@@ -161,9 +193,10 @@ class _Scan:
             self.wrong(f"`{path}` is what {what} called in hand-overs: choose another name for the state")
         self.paths[id(value)] = path
         self.places.append(value)
+        within = self.within(f"`{path}`", value.within)
         if isinstance(value, State):
             kind = ("history*" if value.deep else "history") if isinstance(value, History) else "state"
-            self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says)
+            self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says, within)
         else:
             kind = "parallel" if value.parallel else "compound"
             self.nodes[path] = Node(
@@ -174,6 +207,7 @@ class _Scan:
                 False,
                 None,
                 inspect.cleandoc(value.__doc__ or "") if "__doc__" in vars(value) else "",
+                within,
             )
             self.walk(value, path)
 
@@ -216,6 +250,11 @@ class _Scan:
             self.payload(path, kind, payload)
         if transition.at_most is not None and not (type(transition.at_most) is int and transition.at_most >= 1):
             self.wrong(f"transition `{path}`: at_most={transition.at_most!r}, expected a whole number from 1 up")
+        if kind is Elapsed and transition.cond is not None:
+            self.wrong(
+                f"transition `{path}`: cond={named(transition.cond)} on Elapsed, which brings nothing to ask: drop it, and"
+                " ask in the state that it leads to"
+            )
         self.condition(path, transition.cond, kind, payloads)
         target = self.path_of(transition.target, f"transition `{path}` leads to")
         made = []
@@ -238,8 +277,11 @@ class _Scan:
                     " name the state that it leads to"
                 )
             made.append(
-                Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says)
-            )
+                Arrow(
+                    path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says,
+                    transition.sources is None,
+                )
+            )  # fmt: skip
         return made
 
     def payload(self, path: str, kind: type[Trigger[Any]], payload: type) -> None:
@@ -250,7 +292,7 @@ class _Scan:
                     " from one, or wait for Completed"
                 )
             check_failure(payload)
-        elif kind is not Done and not (isinstance(payload, type) and attrs.has(payload)):
+        elif kind not in (Done, Elapsed) and not (isinstance(payload, type) and attrs.has(payload)):
             self.wrong(
                 f"transition `{path}`: {kind.__name__}[{spelled(payload)}] is no contract: expected an attrs class"
             )
@@ -321,7 +363,7 @@ def _bodies(chart: Chart) -> None:
 
 def _state(chart: Chart, node: Node, state: State) -> None:
     path = node.path
-    if node.final and (state.does or state.initial):
+    if node.final and (state.does or state.wait or state.initial or node.within):
         chart.wrong(
             f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it"
         )
@@ -339,6 +381,8 @@ def _state(chart: Chart, node: Node, state: State) -> None:
             f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"
             " specialist or drop them"
         )
+    if state.wait:
+        _wait(chart, node, state.wait)
     if not (type(state.attempts) is int and state.attempts >= 1):
         chart.wrong(f"`{path}`: attempts={state.attempts!r}, expected a whole number from 1 up")
     if not (type(state.timeout) in (int, float) and 0 < state.timeout < math.inf):
@@ -347,6 +391,15 @@ def _state(chart: Chart, node: Node, state: State) -> None:
         _work(chart, path, state, specialist)
     for guard in state.guards:
         _guard(chart, path, guard)
+
+
+def _wait(chart: Chart, node: Node, wait: Wait) -> None:
+    if (wait.span is None) == (wait.until is None):
+        chart.wrong(f"`{node.path}`: expected how long it waits or until when, found {wait}: write Wait(...) with one of them")
+    if wait.span is not None and seconds(wait.span) is None:
+        chart.wrong(f"`{node.path}`: Wait({wait.span!r}), expected a timedelta or seconds above 0")
+    if node.within is not None:
+        chart.wrong(f"`{node.path}`: a Wait is over when its time is, so `within` says nothing: drop one of the two")
 
 
 def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
@@ -359,6 +412,11 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
             f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not"
             " happen twice: label it pure or idempotent, or leave one attempt"
         )
+    if isinstance(state.does, Person) and (state.attempts != 1 or state.timeout != TIMEOUT) and not _called(state):
+        chart.wrong(
+            f"`{path}`: a person is asked once, so `attempts` and `timeout` say nothing: write within= at"
+            f" Person({state.does.name!r}, ...), and those who are asked next as fallback=[...]"
+        )
     first = state.specialists[0]
     extra = [given.name for given in specialist.gives if given.name not in {g.name for g in first.gives}]
     if specialist.takes.cls is not first.takes.cls or extra:
@@ -366,6 +424,10 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
             f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.name} and gives {_given(specialist)}, "
             f"expected what `{first.name}` has: {first.takes.name} and {_given(first)}"
         )
+
+
+def _called(state: State) -> bool:
+    return any(not isinstance(specialist, Person) for specialist in state.specialists)
 
 
 def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
@@ -407,7 +469,7 @@ def contracts(chart: Chart) -> list[type]:
         for guard in chart.state(node.path).guards:
             found |= dict.fromkeys(guard.fails)
     for arrow in chart.arrows:
-        if arrow.kind is not Done:
+        if arrow.kind not in (Done, Elapsed):
             found |= dict.fromkeys(arrow.payloads)
     found |= dict.fromkeys(ENGINE_FAILURES)
     names = {cls.__name__ for cls in found}
@@ -438,7 +500,13 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
                     f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which"
                     f" never comes: `{arrow.source}` gives {gives}"
                 )
-    if arrow.kind is Failed and not inside and arrow.source in _named_sources(chart, arrow):
+    if arrow.kind is Elapsed and not _passes(chart, arrow) and arrow.source in _named_sources(chart, arrow):
+        chart.wrong(
+            f"transition `{arrow.name}` waits in `{arrow.source}` for Elapsed, which never comes: `{arrow.source}` has no"
+            " time set; give it a Wait(...) or a deadline, within=..."
+        )
+    failing = [node for node in chart.failing if arrow.source in chart.chain(node.path)]
+    if arrow.kind is Failed and not failing and arrow.source in _named_sources(chart, arrow):
         chart.wrong(
             f"transition `{arrow.name}` waits in `{arrow.source}` for {arrow.on}, which never comes: `{arrow.source}`"
             " has nothing to do"
@@ -447,6 +515,12 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
         chart.wrong(
             f"transition `{arrow.name}`: `{arrow.source}` has no body that could be Done: wait for its Completed[...]"
         )
+
+
+def _passes(chart: Chart, arrow: Arrow) -> bool:
+    """Whether a time is set in the source, or around it for the whole run."""
+    inside = any(arrow.source in chart.chain(path) for path in chart.timed if path != START)
+    return inside or (arrow.anywhere and START in chart.timed)
 
 
 def _named_sources(chart: Chart, arrow: Arrow) -> list[str]:

@@ -8,13 +8,15 @@ none is the proof.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import NoneType
 
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover
-from statecore.messages import Failed
+from statecore.messages import Elapsed, Failed
+from statecore.person import Person
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
 
 
@@ -45,9 +47,9 @@ class Facts:
 def check(chart: Chart, table: Table) -> dict[str, Handover]:
     """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
     facts = Facts(chart, table, tuple(_edges(chart, table)))
-    for rule in (_reached, _failures_come, _answered, _not_shadowed, _ends, _bounded):
+    for rule in (_reached, _failures_come, _answered, _overdue_answered, _not_shadowed, _ends, _bounded):
         rule(facts)
-    handovers = {node.path: handover(chart, node.path) for node in chart.working}
+    handovers = {node.path: handover(chart, node.path) for node in chart.failing}
     for path, compiled in handovers.items():
         _assigned(facts, path, compiled)
     return handovers
@@ -56,6 +58,8 @@ def check(chart: Chart, table: Table) -> dict[str, Handover]:
 def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     """How the work of a state may fail, each failure with who gives it."""
     state = chart.state(node.path)
+    if state.wait is not None:
+        return {Broken: "a function that raises"}
     found: dict[type[Failure], str] = {}
     for specialist in state.specialists:
         found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
@@ -156,7 +160,7 @@ def _failures_come(facts: Facts) -> None:
     for name in dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.kind is Failed):
         arrows = [arrow for arrow in chart.arrows if arrow.name == name]
         sources = {arrow.source for arrow in arrows}
-        come = {f for node in chart.working if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {
+        come = {f for node in chart.failing if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {
             Exhausted
         }
         for payload in arrows[0].payloads:
@@ -171,7 +175,7 @@ def _failures_come(facts: Facts) -> None:
 def _answered(facts: Facts) -> None:
     chart, table = facts.chart, facts.table
     for config in table.configs:
-        for node in chart.working:
+        for node in chart.failing:
             if node.path in config.states:
                 _completions_answered(facts, config, node)
                 for failure, who in may_fail(chart, node).items():
@@ -182,6 +186,24 @@ def _answered(facts: Facts) -> None:
                             f" that{_when(gap)}: add `... = {node.name}.to(..., on=Failed[{failure.__name__}])` or"
                             " `any_state.to(..., on=Failed)`"
                         )
+
+
+def _overdue_answered(facts: Facts) -> None:
+    """A wait or a deadline that nothing answers. That of the run is, in the states that its own transition leads to."""
+    chart, table = facts.chart, facts.table
+    late = {a.target for a in chart.arrows if a.kind is Elapsed and a.anywhere and "/" not in a.name}
+    for config in table.configs:
+        ended = any(chart.nodes[path].final and chart.nodes[path].parent is None for path in config.states)
+        for path in () if ended else chart.timed:
+            letter = Letter(path, "Elapsed", NoneType.__name__)
+            spared = path == START and not late.isdisjoint(config.states)
+            if letter.active(config.states) and not spared and (gap := _gap(table, config, letter)) is not None:
+                add = "any_state.to" if path == START else f"{chart.nodes[path].name}.to"
+                what = "the deadline of the run" if path == START else f"the time of `{path}`"
+                chart.wrong(
+                    f"{what} may be over in `{config}`, and nothing answers it{_when(gap)}: add `... = {add}(...,"
+                    " on=Elapsed)`"
+                )
 
 
 def _completions_answered(facts: Facts, config: Config, node: Node) -> None:
@@ -244,11 +266,11 @@ def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
 
 
 def _bounded(facts: Facts) -> None:
-    """Every cycle of calls has a bound, or needs the world outside (a signal) to go round."""
+    """Every cycle of calls has a bound, or needs the world outside (a signal, a person) to go round."""
     limited = {arrow.name for arrow in facts.chart.arrows if arrow.at_most}
     leaving: dict[Config, list[Edge]] = {}
     for edge in facts.edges:
-        if edge.source is not None and edge.by != SIGNAL and not limited & set(edge.move.transitions):
+        if edge.source is not None and not from_outside(facts.chart, edge.letter) and not limited & set(edge.move.transitions):
             leaving.setdefault(edge.source, []).append(edge)
     for first in leaving:
         if ring := _ring(first, leaving):
@@ -257,6 +279,15 @@ def _bounded(facts: Facts) -> None:
             facts.chart.wrong(
                 f"the loop {first} -> {places} ({names}) has no bound: give one of its transitions `at_most=`"
             )
+
+
+def from_outside(chart: Chart, letter: Letter | None) -> bool:
+    """What the workflow cannot bring about by itself, nor twice: a signal, a person's answer, the deadline of the run."""
+    if letter is None or letter.of in (None, START):
+        return True
+    if letter.kind != "Completed":
+        return False
+    return all(isinstance(one, Person) and one.otherwise is None for one in chart.state(letter.of).specialists)
 
 
 def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None:
@@ -318,7 +349,7 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
             dict.fromkeys(
                 f"`{edge.by}` gives {edge.gives.__name__}"
                 for edge in facts.edges
-                if not issubclass(edge.gives, Failure)
+                if not issubclass(edge.gives, (Failure, NoneType))
             )
         )
         what = f"{compiled.text} needs `{param}`, which" if compiled.fn else f"{compiled.text}, which"

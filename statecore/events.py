@@ -67,7 +67,7 @@ class CallStarted:
     `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that
     the hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are
     left out and stay what they were. `cuts`: how often a crash cut this attempt. `kind`: person or workflow where the
-    work is not a function of this process.
+    work is not a function of this process. `due`: by when a person is expected to answer.
     """
 
     call: str
@@ -79,6 +79,7 @@ class CallStarted:
     request: Payload | None = None
     cuts: int = 0
     kind: str = ""
+    due: float | None = None
 
 
 @attrs.frozen
@@ -94,6 +95,7 @@ class CallAsked:
     request: Payload | None = None
     cuts: int = 0
     kind: str = ""
+    due: float | None = None
 
 
 @attrs.frozen
@@ -121,8 +123,8 @@ class CallRefused:
 
 @attrs.frozen
 class CallCompleted:
-    """`by` and `why` are set where a person settled the call. `trusted`: the rule by which the value is, "" where it is
-    not.
+    """`by` and `why` are set where a person answered or settled the call. Of a call to a person, without `by`: its
+    deadline passed, and the answer is the declared one. `trusted`: the rule by which the value is, "" where it is not.
     """
 
     call: str
@@ -172,6 +174,24 @@ class CallLate:
     kind: str
     value: Payload
     attempt: int = 0
+
+
+@attrs.frozen
+class TimerSet:
+    """`state` (`start`: the run) was entered, and `due` is when its wait is over or its deadline passes, in seconds since
+    the epoch. `reads`: ids of the values that the function read which said so.
+    """
+
+    state: str
+    due: float
+    reads: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class TimerFired:
+    """The time of `state` is over."""
+
+    state: str
 
 
 @attrs.frozen
@@ -232,7 +252,7 @@ class Switched:
 
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
-    | SignalTaken | SignalRefused | Cancelled | Finished
+    | TimerSet | TimerFired | SignalTaken | SignalRefused | Cancelled | Finished
     | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""

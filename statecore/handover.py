@@ -8,6 +8,7 @@ contract and provenance in one.
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from types import NoneType
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -74,6 +75,8 @@ class Handover:
 def handover(chart: Chart, path: str) -> Handover:
     """The compiled hand-over of a state. Raises DefinitionError where a parameter cannot be filled by its type."""
     state = chart.state(path)
+    if state.wait is not None and state.wait.until is not None:
+        return _until(chart, path, state.wait.until)
     assert state.does is not None
     takes = state.does.takes.cls
     if state.give is None:
@@ -87,7 +90,23 @@ def handover(chart: Chart, path: str) -> Handover:
             f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__},"
             f" which `{state.does.name}` takes: annotate or mend it"
         )
+    return _filled(chart, fn, text, hints)
+
+
+def _filled(chart: Chart, fn: Callable[..., Any], text: str, hints: dict[str, Any]) -> Handover:
     return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+
+
+def _until(chart: Chart, path: str, fn: Callable[..., Any]) -> Handover:
+    text = f"`{named(fn)}`, until when `{path}` waits,"
+    hints = _hints(chart, fn, text)
+    returns = hints.pop("return", None)
+    if not members(returns) or not set(members(returns)) <= {datetime, float, int}:
+        chart.wrong(
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected a datetime or seconds"
+            " since the epoch (float): annotate or mend it"
+        )
+    return _filled(chart, fn, text, hints)
 
 
 def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:

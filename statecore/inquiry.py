@@ -71,7 +71,7 @@ async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
         "workflow": begun.workflow if begun else "?",
         "version": begun.version if begun else "?",
         "tenant": begun.tenant if begun else "",
-        "condition": info.label,
+        "condition": info.condition,
         "started": info.started,
         "at": info.at,
         "events": info.version,

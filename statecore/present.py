@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from statecore.call import Call, CallState
+from statecore.chart import START
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -32,6 +33,8 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.log import Turn
 from statecore.run import Run
@@ -124,6 +127,11 @@ def said(event: Event) -> str:
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
+            if event.kind == "person":
+                limit = f", until {moment(event.due)}" if event.due is not None else ""
+                return f"{event.call} asks {event.specialist}{limit}" + (
+                    f" with {summary(event.request)}" if event.request else ""
+                )
             return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (
                 f" with {summary(event.request)}" if event.request else ""
             )
@@ -138,9 +146,10 @@ def said(event: Event) -> str:
                 f"; {event.next} is tried instead" if event.next else ""
             )
         case CallCompleted():
+            by = _settled(event.by, event.why) or (f": {short(event.why)}" if event.why else "")
             trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
             warned = "".join(f"; warning: {short(warning)}" for warning in event.warnings)
-            return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}{trusted}{warned}"
+            return f"{event.call} gave {summary(event.value)}{by}{trusted}{warned}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
@@ -149,6 +158,10 @@ def said(event: Event) -> str:
             return (
                 f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
             )
+        case TimerSet():
+            return f"{_whose(event.state)} is due at {moment(event.due)}"
+        case TimerFired():
+            return f"{_whose(event.state)} is over"
         case SignalTaken():
             return f"signal {summary(event.value)}{_settled(event.by, '')}"
         case SignalRefused():
@@ -163,6 +176,10 @@ def said(event: Event) -> str:
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
             return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
+
+
+def _whose(state: str) -> str:
+    return "the deadline of the run" if state == START else f"the time of {state}"
 
 
 def _settled(by: str, why: str) -> str:

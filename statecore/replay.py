@@ -31,6 +31,7 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    TimerFired,
 )
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
 from statecore.guard import Verdict as Said
@@ -199,6 +200,10 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     match turn.events[0]:
         case RunStarted() as event:
             return Start(turn.stream, live(event.input), turn.at, event.tenant, event.root, event.trusted)
+        case CallCompleted(call=id, by="") | CallFailed(call=id) if _asked(run, id):
+            return Elapsed(call=id, at=turn.at)
+        case TimerFired(state=state):
+            return Elapsed(state=state, at=turn.at)
         case CallCompleted() as event:
             said = (event.by, event.why)
             return Completed(live(event.value), event.call, event.attempt, turn.at, *said, warnings=event.warnings)
@@ -214,13 +219,19 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return Cancel(turn.at, event.by, event.why)
         case CallStarted(call=id) | CallAsked(call=id) | CallDeferred(call=id) | CallRefused(call=id):
             call = run.calls[id]
-            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(id, turn.at)
+            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(call=id, at=turn.at)
         case CallLate() if (
             len(turn.events) == 1
         ):  # it names no rank, so what it came too late for is not known any more
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")
+
+
+def _asked(run: Run, call: str) -> bool:
+    """Whether a person is asked by a call: what ends that without a name is its deadline."""
+    found = run.calls.get(call)
+    return found is not None and found.kind == "person"
 
 
 class _Then:

@@ -34,9 +34,16 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.handover import SIGNAL, START
 from statecore.table import Config
+from statecore.wait import Timer
+
+
+ASKS = " asks"
+"""Ends the label of a run that waits for a person, so that their questions are found without reading any other run."""
 
 
 @attrs.frozen
@@ -112,7 +119,7 @@ class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
-    often entered. `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is
+    often entered. `calls`: the open ones, by id. `timers`: the open ones, by their state. `outcome`: completed, failed, partial or cancelled once the run is
     finished, "" before.
     """
 
@@ -133,6 +140,7 @@ class Run:
     calls: Mapping[str, Call] = attrs.field(factory=dict)
     outcome: str = ""
     why: str = ""
+    timers: Mapping[str, Timer] = attrs.field(factory=dict)
 
     @property
     def input(self) -> Payload:
@@ -141,7 +149,7 @@ class Run:
 
     @property
     def result(self) -> Payload | None:
-        """The value that the last move was made on; None while the run is not finished."""
+        """The newest value; None while the run is not finished."""
         return self.values[-1].payload if self.outcome and len(self.values) > 1 else None
 
     @property
@@ -155,6 +163,22 @@ class Run:
         if any(call.status is CallState.STARTED and call.kind != "person" for call in self.calls.values()):
             return "running"
         return "paused" if CallState.DEFERRED in found else "waiting"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person's answer is waited for."""
+        return any(call.kind == "person" and call.status is CallState.STARTED for call in self.calls.values())
+
+    @property
+    def label(self) -> str:
+        """What the log lists the run under: its condition, with ASKS where a person is asked."""
+        return self.condition + ASKS if self.asks else self.condition
+
+    @property
+    def due(self) -> float | None:
+        """When the next thing is due that the clock brings about: a wait, a deadline, a further attempt; None: nothing."""
+        calls = [call.wake for call in self.calls.values() if call.wake is not None]
+        return min([*calls, *(timer.due for timer in self.timers.values())], default=None)
 
 
 def evolve(run: Run, event: Event, at: float) -> Run:
@@ -201,17 +225,14 @@ class Draft:
     calls: dict[str, Call]
     outcome: str
     why: str
+    timers: dict[str, Timer]
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
         for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
             setattr(self, name, value)
-        self.newest, self.taken, self.entries, self.calls = (
-            dict(run.newest),
-            dict(run.taken),
-            dict(run.entries),
-            dict(run.calls),
-        )
+        self.newest, self.taken, self.entries = dict(run.newest), dict(run.taken), dict(run.entries)
+        self.calls, self.timers = dict(run.calls), dict(run.timers)
         self.new, self.at = [], at
 
     def run(self) -> Run:
@@ -258,7 +279,7 @@ class Draft:
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, "", untouched, event.kind)
+        return Call(*named, request, reads, status, self.at, event.due, event.cuts, faults, "", untouched, event.kind)
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:
@@ -278,6 +299,8 @@ def _moved(draft: Draft, event: Moved) -> None:
     if draft.calls:
         left = set(event.left)
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
+    if draft.timers:
+        draft.timers = {state: timer for state, timer in draft.timers.items() if state not in event.left}
 
 
 def _call_started(draft: Draft, event: CallStarted) -> None:
@@ -321,6 +344,14 @@ def _call_unknown(draft: Draft, event: CallUnknown) -> None:
     _changed(draft, event.call, status=CallState.UNKNOWN, wake=None, why=event.why)
 
 
+def _timer_set(draft: Draft, event: TimerSet) -> None:
+    draft.timers[event.state] = Timer(event.state, event.due, draft.at)
+
+
+def _timer_fired(draft: Draft, event: TimerFired) -> None:
+    draft.timers.pop(event.state, None)
+
+
 def _signal_taken(draft: Draft, event: SignalTaken) -> None:
     draft.value(SIGNAL, event.value)
 
@@ -331,7 +362,7 @@ def _cancelled(draft: Draft, event: Cancelled) -> None:
 
 def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
-    draft.calls = {}
+    draft.calls, draft.timers = {}, {}
 
 
 def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
@@ -355,6 +386,8 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     CallFailed: _call_failed,
     CallUnknown: _call_unknown,
     CallLate: _noted,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
     SignalTaken: _signal_taken,
     SignalRefused: _noted,
     Cancelled: _cancelled,

@@ -12,7 +12,9 @@ from statecore.contract import Contract, contract_of, spelled
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
+from statecore.person import Person
 from statecore.table import Table, compile_table, digest
+from statecore.wait import Span
 
 T = TypeVar("T")
 
@@ -32,9 +34,9 @@ class Machine:
         return self.chart.name
 
 
-def compile_machine(cls: type, takes: type, version: str) -> Machine:
+def compile_machine(cls: type, takes: type, version: str, within: Any = None) -> Machine:
     """Scan, compile, check and fingerprint a class body. Raises DefinitionError."""
-    chart = scan(cls, takes, version)
+    chart = scan(cls, takes, version, within)
     known = {kind.__name__: contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
     handovers = check(chart, table)
@@ -53,12 +55,20 @@ def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dic
         "policies": {node.path: _policy(chart, node.path) for node in chart.working},
         "outcomes": {node.path: node.outcome for node in chart.nodes.values() if node.final and node.parent is None},
         "contracts": shapes,
+        **({"times": times} if (times := _times(chart)) else {}),
     }
+
+
+def _times(chart: Chart) -> dict[str, Any]:
+    """How long what may last; a function, and the names of the people who may answer, are no part of it."""
+    return {path: "until" if span is None else span for path, span in chart.timed.items()}
 
 
 def _policy(chart: Chart, path: str) -> dict[str, Any]:
     state = chart.state(path)
+    people = [_asked(one) if isinstance(one, Person) else None for one in state.specialists]
     return {
+        **({"people": people} if any(people) else {}),
         "attempts": state.attempts,
         "timeout": state.timeout,
         "specialists": [
@@ -73,6 +83,12 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
     }
 
 
+def _asked(person: Person[Any, Any]) -> dict[str, Any]:
+    other: Any = person.otherwise
+    said = None if other is None else contract_of(type(other)).pack(other).data.decode()
+    return {"within": person.within, "otherwise": said}
+
+
 class Workflow(Generic[T]):
     """Derive from `Workflow[Input]` with a version, and declare states and transitions in the body:
 
@@ -81,6 +97,9 @@ class Workflow(Generic[T]):
             greeted  = State(final=True)
             ok       = greeting.to(greeted, on=Completed[Hello])
             failed   = ...
+
+    `within`: the deadline of a run, a timedelta or seconds from its start. Its passing is answered by the workflow's own
+    `any_state.to(..., on=Elapsed)`, wherever the run is but in the states that this leads to.
 
     Raises DefinitionError at the class statement where the declaration cannot be right. `machine` is the compiled
     declaration.
@@ -94,7 +113,7 @@ class Workflow(Generic[T]):
             " `Engine.start`"
         )
 
-    def __init_subclass__(cls, *, version: str = "") -> None:
+    def __init_subclass__(cls, *, version: str = "", within: Span | None = None) -> None:
         if cls.__bases__ != (Workflow,):
             raise DefinitionError(f"{cls.__name__}: workflows are composed, not refined: derive from Workflow alone")
         takes = _input_of(cls)
@@ -105,7 +124,7 @@ class Workflow(Generic[T]):
             )
         if "machine" in vars(cls):
             raise DefinitionError(f"{cls.__name__}: `machine` is a word of Workflow itself: choose another name")
-        cls.machine = compile_machine(cls, takes, version)
+        cls.machine = compile_machine(cls, takes, version, within)
 
 
 def _input_of(cls: type) -> type:
