@@ -16,6 +16,7 @@ SHORT = 12
 LEAST = 8
 """Characters of a digest that say which question is meant: two open ones that agree in 32 bits are not to be expected."""
 
+
 def questions(run: Run) -> tuple[Call, ...]:
     """The calls of a run that wait for a person's answer."""
     return tuple(call for call in run.calls.values() if call.kind == "person" and call.status is CallState.STARTED)

@@ -9,7 +9,7 @@ from statecore.asking import questions, shown
 from statecore.call import Call
 from statecore.chain import Turn
 from statecore.errors import StatecoreError, Unreadable
-from statecore.events import CallCompleted, CallFailed
+from statecore.events import CallCompleted, CallFailed, CallStarted
 from statecore.log import Log
 from statecore.person import Person
 from statecore.present import moment, short
@@ -67,11 +67,17 @@ def _person(registry: Registry, run: Run, call: Call) -> tuple[Person[Any, Any] 
 
 
 async def how_it_ended(log: Log, run: str, call: str) -> str:
-    """Of a question that is over: who answered it, or that its deadline passed; "" where no such one ended."""
-    said = ""
+    """Of a question that is over: who answered it, or that its deadline passed; "" where `call` was none."""
+    said, asked = "", set()
     async for turn in log.read(run):
         for event in turn.events:
-            if isinstance(event, CallCompleted | CallFailed) and call in (event.call, event.call.rpartition("#")[0]):
+            if isinstance(event, CallStarted) and event.kind == "person":
+                asked |= {event.call, event.call.rpartition("#")[0]}
+            elif (
+                call in asked
+                and isinstance(event, CallCompleted | CallFailed)
+                and call in (event.call, event.call.rpartition("#")[0])
+            ):
                 who = f"{short(event.by)} answered it" if event.by else "its time ran out, or nobody was to answer it"
                 said = f"{event.call} of {run} is over: {who} at {moment(turn.at)}; nothing was changed"
     return said

@@ -395,7 +395,9 @@ def _state(chart: Chart, node: Node, state: State) -> None:
 
 def _wait(chart: Chart, node: Node, wait: Wait) -> None:
     if (wait.span is None) == (wait.until is None):
-        chart.wrong(f"`{node.path}`: expected how long it waits or until when, found {wait}: write Wait(...) with one of them")
+        chart.wrong(
+            f"`{node.path}`: expected how long it waits or until when, found {wait}: write Wait(...) with one of them"
+        )
     if wait.span is not None and seconds(wait.span) is None:
         chart.wrong(f"`{node.path}`: Wait({wait.span!r}), expected a timedelta or seconds above 0")
     if node.within is not None:

@@ -270,7 +270,11 @@ def _bounded(facts: Facts) -> None:
     limited = {arrow.name for arrow in facts.chart.arrows if arrow.at_most}
     leaving: dict[Config, list[Edge]] = {}
     for edge in facts.edges:
-        if edge.source is not None and not from_outside(facts.chart, edge.letter) and not limited & set(edge.move.transitions):
+        if (
+            edge.source is not None
+            and not from_outside(facts.chart, edge.letter)
+            and not limited & set(edge.move.transitions)
+        ):
             leaving.setdefault(edge.source, []).append(edge)
     for first in leaving:
         if ring := _ring(first, leaving):

@@ -281,7 +281,9 @@ class _Turn:
         person = self.specialist(call)
         gives = " or ".join(given.name for given in person.gives)
         if isinstance(input, Failed):
-            raise NotPossible(f"{call.id} of {self.run.id} asks a person: expected a {gives} for an answer, found a failure")
+            raise NotPossible(
+                f"{call.id} of {self.run.id} asks a person: expected a {gives} for an answer, found a failure"
+            )
         if not input.by.strip():
             raise BadInput(f"expected the name of who answers {call.id} of {self.run.id}, found none: say `by`")
         if isinstance(person, Person) and person.who and input.by not in person.who:
@@ -293,7 +295,9 @@ class _Turn:
         value = contract.pack(input.value)
         guard, verdict = self.admission.ask("after", self.state(call).guards, self.question(call, value.live))
         if isinstance(verdict, Refuse):
-            raise BadInput(f"guard {guard} does not admit this answer to {call.id}: {verdict.why}: answer something else")
+            raise BadInput(
+                f"guard {guard} does not admit this answer to {call.id}: {verdict.why}: answer something else"
+            )
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, trusted=guard))
         self.fire(call.state, Completed, value.live)
 

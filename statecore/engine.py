@@ -203,6 +203,10 @@ class Engine:
             found = await self._rest(run)
         return found
 
+    async def passed(self, run: str) -> None:
+        """Wait until the next wait or deadline of a run here is over, or it waits for something else."""
+        await self._alarms.passed(run)
+
     async def _rest(self, run: str) -> Run:
         held = self._held.get(run)
         if held is None:
@@ -256,7 +260,7 @@ class Engine:
         cannot be kept. Nothing is recorded then.
         """
         if not by:
-            raise BadInput("expected the name of who answers, found none: say `by`")
+            raise BadInput("expected the name of who answers, or who settles the call, found none: say `by`")
         if isinstance(outcome, OutcomeUnknown):
             raise BadInput("expected what became of the call, found OutcomeUnknown: answer its result or NotDone")
 
@@ -392,9 +396,7 @@ class Engine:
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)
-            await self._append(
-                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
-            )
+            await self._append(Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label))
             failpoint(Point.AFTER_APPEND)
             held.run = after
         self._act(held, after.at)
@@ -497,7 +499,9 @@ class Engine:
         if call.wake is not None:
             held.timers.pop((call.id, call.wake), None)
         if not self._closing:
-            self._spawn(held, partial(self._take, held, Elapsed(call=call.id, at=max(self.clock.now(), call.wake or 0.0))))
+            self._spawn(
+                held, partial(self._take, held, Elapsed(call=call.id, at=max(self.clock.now(), call.wake or 0.0)))
+            )
 
     async def _fly(self, held: _Held, machine: Machine, key: tuple[str, int, int, int], call: Call) -> None:
         """One attempt, from its dispatch to its turn. Only the work itself can be stopped; the turn is taken whole."""

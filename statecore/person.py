@@ -10,12 +10,13 @@ from typing import Any
 
 import attrs
 
-from statecore.contract import contract_of, spelled
+from statecore.contract import Contract, contract_of, spelled
 from statecore.errors import BadInput, DefinitionError
 from statecore.failures import Failure, TimedOut
 from statecore.messages import members
 from statecore.specialist import I, O, Specialist
 from statecore.wait import Span, seconds, spoken
+
 
 @attrs.frozen(eq=False, init=False)
 class Person(Specialist[I, O]):
@@ -58,6 +59,7 @@ class Person(Specialist[I, O]):
         limit = None if within is None else seconds(within)
         if within is not None and limit is None:
             raise wrong(f"within={within!r}, expected a timedelta or seconds above 0")
+        taken: Contract[I] = contract_of(takes)  # type: ignore[arg-type]
         contracts = tuple(contract_of(each) for each in members(gives))
         if otherwise is not None:
             if limit is None:
@@ -67,8 +69,8 @@ class Person(Specialist[I, O]):
                 contract.pack(otherwise)
             except BadInput as fault:
                 raise wrong(f"otherwise={otherwise!r} is no answer ({fault}): give a value of its contract") from None
-        self.__attrs_init__(  # type: ignore[attr-defined]
-            name, version, contract_of(takes), contracts, (), "pure", _nobody, kind="person", who=tuple(who),
+        self.__attrs_init__(
+            name, version, taken, contracts, (), "pure", _nobody, kind="person", who=tuple(who),
             within=limit, otherwise=otherwise, says=says,
         )  # fmt: skip
 

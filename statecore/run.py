@@ -41,7 +41,6 @@ from statecore.handover import SIGNAL, START
 from statecore.table import Config
 from statecore.wait import Timer
 
-
 ASKS = " asks"
 """Ends the label of a run that waits for a person, so that their questions are found without reading any other run."""
 

@@ -61,7 +61,7 @@ def spoken(span: float) -> str:
     """`3 d`, `2 d 23 h`, `1 h 30 min`, `90 s`: its two largest units, rounded down."""
     if span < 120:
         return f"{span:.3g} s" if span < 10 else f"{int(span)} s"
-    left, words = int(span), []
+    left, words = int(span), list[tuple[int, str]]()
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         words += [(count, unit)] if words or count else []

@@ -85,7 +85,8 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
 
 def _asked(person: Person[Any, Any]) -> dict[str, Any]:
     other: Any = person.otherwise
-    said = None if other is None else contract_of(type(other)).pack(other).data.decode()
+    contract = person.gives_named(type(other).__name__)
+    said = contract.pack(other).data.decode() if contract else None
     return {"within": person.within, "otherwise": said}
 
 
