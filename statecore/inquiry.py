@@ -14,7 +14,7 @@ from statecore.events import RunStarted
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
 from statecore.registry import Registry
-from statecore.replay import Verdict, examine, rebuilt, turns_of, until
+from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -66,6 +66,7 @@ async def listing(
 
 async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
     begun = await _begun(log, info.name)
+    until = (await _due(log, info.name)) if info.condition == "waiting" else None
     return {
         "run": info.name,
         "workflow": begun.workflow if begun else "?",
@@ -75,7 +76,16 @@ async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
         "started": info.started,
         "at": info.at,
         "events": info.version,
+        "until": until,
     }
+
+
+async def _due(log: Log, name: str) -> float | None:
+    """By when something is due in a run that waits."""
+    try:
+        return (await rebuild(log, name)).due
+    except Unreadable:
+        return None
 
 
 async def _begun(log: Log, name: str) -> RunStarted | None:

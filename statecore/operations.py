@@ -8,9 +8,10 @@ import attrs
 import msgspec
 
 from statecore import upkeep
+from statecore.asks import how_it_ended
 from statecore.contract import Contract
 from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, NotPossible, UnknownRun
+from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
 from statecore.failures import NotDone
 from statecore.finding import workflow
 from statecore.strictjson import parse
@@ -20,9 +21,10 @@ Request = dict[str, Any]
 
 @attrs.frozen
 class Operator:
-    """Carries out requests on one engine."""
+    """Carries out requests on one engine. Those of a request that says `follow` are waited for through every wait."""
 
     engine: Engine
+    _followed: set[str] = attrs.field(factory=set)
 
     async def perform(self, request: Request) -> list[str]:
         """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
@@ -36,13 +38,16 @@ class Operator:
             raise BadInput(f"expected a request to {', '.join((*_DO, *upkeep.DO))}, found {request.get('do')!r}")
         for ref in request.get("refs", []):
             self.engine.registry.add(workflow(ref))
-        return await do(self.engine, request)
+        runs = await do(self.engine, request)
+        if request.get("follow"):
+            self._followed.update(runs)
+        return runs
 
     async def rest(self, runs: list[str]) -> dict[str, str]:
         """Wait until these runs are at rest; why each of them is parked here, "" where it is not."""
         for run in runs:
             with suppress(UnknownRun):  # it was purged
-                await self.engine.wait(run)
+                await self.engine.wait(run, follow=run in self._followed)
         return {run: self.engine.parked(run) for run in runs}
 
 
@@ -67,10 +72,24 @@ async def _resume(engine: Engine, request: Request) -> list[str]:
 
 async def _answer(engine: Engine, request: Request) -> list[str]:
     run, call, value = (_text(request, name) for name in ("run", "call", "value"))
-    await _not_finished(engine, run)
-    outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(await engine.gives(run, call), value)
-    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"))
+    try:
+        await _not_finished(engine, run)
+    except NotPossible as error:
+        raise NotPossible(await how_it_ended(engine.log, run, call) or str(error)) from None
+    gives = await _gives(engine, run, call)
+    outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(gives, value)
+    shown = _text(request, "shown") if "shown" in request else ""
+    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"), shown=shown)
     return [run]
+
+
+async def _gives(engine: Engine, run: str, call: str) -> tuple[Contract[Any], ...]:
+    try:
+        return await engine.gives(run, call)
+    except UnknownCall as error:
+        if over := await how_it_ended(engine.log, run, call):
+            raise NotPossible(over) from None
+        raise error
 
 
 def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:

@@ -38,6 +38,7 @@ from statecore.events import (
 )
 from statecore.log import Turn
 from statecore.run import Run
+from statecore.wait import Timer, spoken
 
 SUMMARY = 100
 """Characters of a payload that a line shows."""
@@ -302,19 +303,46 @@ def _ended(event: CallCompleted | CallFailed | CallUnknown) -> str:
     return event.value.contract if isinstance(event, CallCompleted) else event.failure.contract
 
 
-def following(run: Run, parked: str = "", options: str = "") -> list[str]:
-    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say."""
+def following(run: Run, parked: str = "", options: str = "", now: float | None = None) -> list[str]:
+    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say.
+    `now`: the time, to say how long it is until then.
+    """
     if run.outcome:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
         return [f"nothing here: {short(parked, 2000)}"]
-    return [visible(_next(run, call, options)) for call in run.calls.values()] or [
-        visible(f"waits for a signal in {where(run.config.states)}")
+    timers = sorted(run.timers.values(), key=lambda timer: (timer.state == START, timer.due))
+    lines = [
+        *(_next(run, call, options, now) for call in run.calls.values()),
+        *(_due(timer, run, now) for timer in timers),
     ]
+    if not run.calls and not any(timer.state != START for timer in timers):
+        lines.insert(0, f"waits for a signal in {where(run.config.states)}")
+    return [visible(line) for line in lines]
 
 
-def _next(run: Run, call: Call, options: str) -> str:
+def _due(timer: Timer, run: Run, now: float | None) -> str:
+    if timer.state == START:
+        return f"the run's deadline is {awaited(timer.due, now)}"
+    working = any(call.state == timer.state or call.state.startswith(f"{timer.state}/") for call in run.calls.values())
+    return f"{timer.state}: {'has time' if working else 'waits'} until {awaited(timer.due, now)}"
+
+
+def awaited(due: float, now: float | None) -> str:
+    """`2026-11-24 09:00:00 UTC (in 2 d 23 h)`"""
+    if now is None:
+        return moment(due)
+    return f"{moment(due)} ({f'in {spoken(due - now)}' if due > now else 'due'})"
+
+
+def _next(run: Run, call: Call, options: str, now: float | None) -> str:
     match call.status:
+        case CallState.STARTED if call.kind == "person":
+            limit = f" until {awaited(call.wake, now)}" if call.wake is not None else ""
+            answer = f"statecore answer {run.id} {call.id} JSON --by YOU --why TEXT{options}"
+            return (
+                f"{call.id}: waits for {call.specialist} to answer{limit}: `statecore asks{options}`, then `{answer}`"
+            )
         case CallState.STARTED:
             return f"{call.id}: waits for {call.specialist}, called at {moment(call.since)}"
         case CallState.WAITING:
@@ -338,7 +366,9 @@ def result(run: Run) -> list[str]:
     return [f"result    {summary(run.result, RESULT)}"] if run.result else []
 
 
-def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "") -> list[str]:
+def overview(
+    run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "", now: float | None = None
+) -> list[str]:
     """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
     out = [
         headline(run),
@@ -354,7 +384,10 @@ def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str =
             *out,
             f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between",
         ]
-    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options)))]
+    return [
+        *out,
+        *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options, now))),
+    ]
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -366,7 +399,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
             (
                 line["run"],
                 workflow,
-                line["condition"],
+                line["condition"] + (f" until {moment(line['until'])}" if line.get("until") is not None else ""),
                 moment(line["started"]),
                 took(line["at"] - line["started"]),
                 str(line["events"]),
@@ -400,6 +433,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "input": plain(run.input) if run.seq else None,
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
+        "timers": {timer.state: timer.due for timer in run.timers.values()},
         "values": [
             {
                 "by": value.by,
