@@ -58,11 +58,14 @@ def _watch(db: str, run: str | None, by: str, refs: tuple[str, ...], known: list
         return cli._run(inbox.asked(database, known, run))
 
     def say(*lines: str, nl: bool = True) -> None:
-        if nl:
-            cli._print(*lines)
-        else:
-            click.echo("".join(lines), nl=False)
-            sys.stdout.flush()
+        try:
+            if nl:
+                cli._print(*lines)
+            else:
+                click.echo("".join(lines), nl=False)
+                sys.stdout.flush()
+        except OSError:
+            raise inbox.Left from None  # the terminal is closed
 
     inbox.Inbox(look, answer, time.time, say, by).sit()
 

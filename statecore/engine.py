@@ -203,10 +203,6 @@ class Engine:
             found = await self._rest(run)
         return found
 
-    async def passed(self, run: str) -> None:
-        """Wait until the next wait or deadline of a run here is over, or it waits for something else."""
-        await self._alarms.passed(run)
-
     async def _rest(self, run: str) -> Run:
         held = self._held.get(run)
         if held is None:

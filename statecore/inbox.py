@@ -8,6 +8,7 @@ import select
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -96,7 +97,8 @@ class Inbox:
             while True:
                 self.one(self.choose())
         except Left:
-            self.say("left; what was not answered is still asked")
+            with suppress(Left):
+                self.say("left; what was not answered is still asked")
 
     def choose(self) -> Ask:
         while True:

@@ -314,7 +314,7 @@ class Patient(Workflow[Ticket], version="1", within=timedelta(days=30)):
     lost = State(final=True, outcome="failed")
 
     rested = resting.to(looking, on=Elapsed)
-    again = looking.to(resting, on=Completed[Facts], at_most=3)
+    again = looking.to(resting, on=Completed[Facts], at_most=1)
     enough = looking.to(over, on=Completed[Facts])
     slow = looking.to(resting, on=Elapsed, at_most=1)
     answered = last.to(over, on=Completed[Review])

@@ -24,7 +24,7 @@ from statecore.messages import Cancel, Signal, Start
 from statecore.replay import turns_of, verify
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
-from statecore.testing import given, paths, play, run_virtual, survives
+from statecore.testing import Given, given, paths, play, run_virtual, survives
 from statecore.testing.virtual import EPOCH, VirtualClock
 from statecore.wait import spoken
 from tests.charts import Patient, Resumed, Timed
@@ -129,7 +129,7 @@ def test_a_function_says_until_when() -> None:
     assert given(Until, Letter("past")).run.due == datetime(2020, 1, 1, tzinfo=UTC).timestamp()
     for wrong in ("datetime(2026, 1, 1)", "float('nan')", "float('inf')", "True", "'monday'", "None", "1 / 0"):
         broken = given(Until).when(Letter(wrong)).moved("gave_up").finished("failed")
-        assert [event for event in broken.events if isinstance(event, CallFailed)][0].call == "resting#1"
+        assert next(event for event in broken.events if isinstance(event, CallFailed)).call == "resting#1"
 
 
 def test_every_path_through_waits_and_people_is_played() -> None:
@@ -149,13 +149,13 @@ def test_the_open_timers_are_those_of_the_active_places(seed: int) -> None:
     is over; and no other place has one.
     """
     chance, spans = Random(seed), Timed.machine.chart.timed
-    at, run = 0.0, given(Timed, Start("run", TICKET)).run
-    model = dict.fromkeys(("start", *(path for path in run.config.states if path in spans)), 0.0)
+    at, run = 1.0, given(Timed, Start("run", TICKET, at=1.0)).run
+    model = dict.fromkeys(("start", *(path for path in run.config.states if path in spans)), at)
     for _ in range(chance.randint(1, 25)):
         at += chance.choice((0.0, 1.0, 3600.0, DAY, 3 * DAY))
         input = _anything(chance, run, at)
         try:
-            decided = given(Timed, *[]).__class__(Timed.machine, run).when(input)
+            decided = Given(Timed.machine, run).when(input)
         except BadInput:
             continue
         for event in decided.events:

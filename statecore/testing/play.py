@@ -95,7 +95,7 @@ async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequen
         else:
             limit = None if said is None else said[0] - engine.clock.now()
             with suppress(TimeoutError):
-                await asyncio.wait_for(engine.passed(RUN), limit)
+                await asyncio.wait_for(engine._alarms.passed(RUN), limit)
     for signal in left:
         await engine.signal(RUN, signal)
         run = await engine.wait(RUN)
