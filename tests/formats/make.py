@@ -101,6 +101,7 @@ def plain(run: Run) -> dict[str, Any]:
             ]
             for call in run.calls.values()
         },
+        **({"timers": {timer.state: [timer.since, timer.due] for timer in run.timers.values()}} if run.timers else {}),
     }
 
 
