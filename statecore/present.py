@@ -332,7 +332,7 @@ def awaited(due: float, now: float | None) -> str:
     """`2026-11-24 09:00:00 UTC (in 2 d 23 h)`"""
     if now is None:
         return moment(due)
-    return f"{moment(due)} ({f'in {spoken(due - now)}' if due > now else 'due'})"
+    return f"{moment(due)} ({f'in {spoken(int(due - now))}' if due > now else 'due'})"
 
 
 def _next(run: Run, call: Call, options: str, now: float | None) -> str:

@@ -1,5 +1,6 @@
 """A user's module in which a type checker has nothing to find: mypy --strict and pyright accept every line of it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import attrs
@@ -9,14 +10,17 @@ from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Failed,
     Failure,
     History,
     Newest,
     Parallel,
+    Person,
     Recorded,
     State,
     Transient,
+    Wait,
     Workflow,
     any_state,
     specialist,
@@ -187,6 +191,40 @@ class Nested(Workflow[Ticket], version="1"):
     skip = both.left.triaging.to(both.left.ready, on=Failed[Transient])
     joined = both.to(sent, on=Done)
     gave_up = any_state.to(sent, on=Failed)
+
+
+# Time and people: a wait is a state's work, a person is a specialist, and Elapsed brings nothing.
+editor = Person("editor", version="1", takes=Draft, gives=Review, within=timedelta(days=2), otherwise=Review(False))
+
+
+def plain_request(ticket: Ticket) -> Request:
+    return Request(ticket, "bug")
+
+
+def monday(ticket: Ticket) -> datetime:
+    return datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Waiting(Workflow[Ticket], version="1", within=timedelta(days=30)):
+    class all(Compound, initial=True, within=86400):
+        resting = State(Wait(60), initial=True)
+        later = State(Wait(until=monday), says="not before monday")
+        over = State(final=True)
+        rested = resting.to(later, on=Elapsed)
+        begun = later.to(over, on=Elapsed)
+
+    drafting = State(write, give=plain_request)
+    asking = State(editor, fallback=[editor], within=timedelta(days=7))
+    mixed = State(critic, fallback=[editor])
+    sent = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = all.to(drafting, on=Done)
+    drafted = drafting.to(asking, on=Completed[Draft])
+    asked = asking.to(sent, on=Completed[Review], cond=lambda review: review.ok)
+    again = asking.to(mixed, on=Completed[Review])
+    seen = mixed.to(sent, on=Completed[Review])
+    late = any_state.to(lost, on=Elapsed)
+    gave_up = any_state.to(lost, on=Failed)
 
 
 # A run starts with the workflow's input.

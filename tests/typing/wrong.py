@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-from statecore import Completed, Failed, Failure, State, Workflow, any_state, specialist
+from statecore import Completed, Failed, Failure, Person, State, Wait, Workflow, any_state, specialist
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Verdict
 from statecore.ledger import Ledger
@@ -109,6 +109,12 @@ async def misread(ticket: Ticket) -> Triage:
 @specialist("fails_oddly", version="1", fails=[ValueError])  # E: an exception is no failure
 async def fails_oddly(ticket: Ticket) -> Triage:
     return Triage("bug", 1.0)
+
+
+nameless = Person("nameless", takes=Draft, gives=Review)  # E: no version
+editor = Person("editor", version="1", takes=Draft, gives=Review)
+asks_another = State(triage, fallback=[editor])  # E: the editor takes a Draft
+waits = State(Wait("3 days"))  # E: a text is no length of time
 
 
 async def start(engine: Engine) -> None:
