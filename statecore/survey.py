@@ -222,8 +222,7 @@ def policies(machine: Machine) -> Iterator[Policy]:
     for node in chart.failing:
         if not chart.state(node.path).specialists:
             broken = machine.table.letter(node.path, Failed, Broken)
-            moves = tuple(_targets(machine, broken)) if broken else ()
-            yield Policy(node.path, "", Broken.__name__, 1, "", True, moves)
+            yield Policy(node.path, "", Broken.__name__, 1, "", True, *_followed(machine, broken))
         for rank, specialist in enumerate(chart.state(node.path).specialists):
             for failure in may_fail(chart, node):
                 if failure in specialist.may_fail() or _may_come(chart, node, specialist, failure):
@@ -250,7 +249,6 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
     settled = failure in (NotDone, Broken) or unknown
     falls = not settled and (specialist.effect == "pure" or untouched) and rank + 1 < len(state.specialists)
     letter = machine.table.letter(node.path, Failed, OutcomeUnknown if unknown else failure)
-    moves = _targets(machine, letter) if letter else []
     return Policy(
         node.path,
         specialist.id,
@@ -258,9 +256,15 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
         state.attempts if issubclass(failure, RETRIED) and not isinstance(specialist, Person) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
-        tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves),
-        tuple(_kind(machine.chart, move) for move in moves),
+        *_followed(machine, letter),
     )
+
+
+def _followed(machine: Machine, letter: Letter | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where the chart goes on a letter, and of which kind each of these moves is."""
+    moves = _targets(machine, letter) if letter else []
+    where_to = tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves)
+    return where_to, tuple(_kind(machine.chart, move) for move in moves)
 
 
 def _targets(machine: Machine, letter: Letter) -> list[Move]:
