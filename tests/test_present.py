@@ -59,13 +59,6 @@ EVENTS: tuple[Event, ...] = (
     CallLate("left#1", "Completed", DRAFT),
     CallLate("", "Failed", DRAFT),
     SignalTaken(DRAFT, "ada"),
-    CallStarted("left#3", "editor@1", effect="pure", reads=(0,), request=DRAFT, kind="person", due=START + 60),
-    CallStarted("left#3", "editor@1", effect="pure", kind="person"),
-    CallCompleted("left#3", DRAFT, why="nobody answered within 60 s"),
-    TimerSet("left", START + 60, (0,)),
-    TimerSet("start", START + 60),
-    TimerFired("left"),
-    TimerFired("start"),
     SignalRefused(DRAFT, "nothing waits for it in done", "ada"),
     Moved(("a", "b"), ("over",), ("both",), ("over",), (("good", True), ("a < 3", False)), (), "left", DRAFT),
     Cancelled("ada", "enough"),
@@ -75,6 +68,13 @@ EVENTS: tuple[Event, ...] = (
     Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
     Switched("write", False, "ada", "it hangs"),
     CallCompleted("left#1", DRAFT, warnings=("from memory",), trusted="ranged"),
+    CallStarted("left#3", "editor@1", effect="pure", reads=(0,), request=DRAFT, kind="person", due=START + 60),
+    CallStarted("left#3", "editor@1", effect="pure", kind="person"),
+    CallCompleted("left#3", DRAFT, why="nobody answered within 60 s"),
+    TimerSet("left", START + 60, (0,)),
+    TimerSet("start", START + 60),
+    TimerFired("left"),
+    TimerFired("start"),
 )
 
 
