@@ -388,8 +388,9 @@ def _is_class(hint: Any) -> bool:
 
 
 def _class(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    own = {field.name: override(struct_hook=_PLAINEST[field.type]) for field in _fields(hint) if _is_plainest(field.type)}
-    structure = make_dict_structure_fn(hint, converter, _cattrs_forbid_extra_keys=True, **own)
+    plain = [field for field in _fields(hint) if _is_plainest(field.type)]
+    hooks: dict[str, Any] = {field.name: override(struct_hook=_PLAINEST[field.type]) for field in plain}
+    structure = make_dict_structure_fn(hint, converter, _cattrs_forbid_extra_keys=True, **hooks)
 
     def hook(value: Any, kind: Any) -> Any:
         if type(value) is not dict:

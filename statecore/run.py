@@ -204,15 +204,11 @@ class Draft:
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
-        for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
-            setattr(self, name, value)
-        self.newest, self.taken, self.entries, self.calls = (
-            dict(run.newest),
-            dict(run.taken),
-            dict(run.entries),
-            dict(run.calls),
-        )
-        self.new, self.at = [], at
+        self.id, self.workflow, self.version, self.fingerprint = run.id, run.workflow, run.version, run.fingerprint
+        self.tenant, self.root, self.seq, self.started, self.at = run.tenant, run.root, run.seq, run.started, at
+        self.config, self.values, self.outcome, self.why, self.new = run.config, run.values, run.outcome, run.why, []
+        self.newest, self.taken = dict(run.newest), dict(run.taken)
+        self.entries, self.calls = dict(run.entries), dict(run.calls)
 
     def run(self) -> Run:
         """The run as it is now. The draft is used up: its parts belong to the run."""

@@ -102,8 +102,8 @@ class Table:
         return tuple(dict.fromkeys([self.start.config, *(config for config, _ in self.rows)]))
 
     @cached_property
-    def _known(self) -> frozenset[Letter]:
-        return frozenset(self.letters)
+    def _known(self) -> dict[tuple[str | None, str, str], Letter]:
+        return {(letter.of, letter.kind, letter.type): letter for letter in self.letters}
 
     def letter(self, of: str | None, kind: type, payload: type) -> Letter | None:
         """The letter under which an outcome is looked up: the nearest ancestor that the workflow names.
@@ -113,7 +113,7 @@ class Table:
         for base in payload.__mro__:
             if base is Failure and issubclass(payload, OutcomeUnknown):
                 return None
-            if (found := Letter(of, kind.__name__, base.__name__)) in self._known:
+            if found := self._known.get((of, kind.__name__, base.__name__)):
                 return found
         return None
 
