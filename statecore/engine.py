@@ -58,6 +58,9 @@ OPEN = frozenset({"running", "waiting", "paused", "parked"})
 GRACE = 2.0
 """Seconds that `close` gives the calls in flight to end by themselves."""
 
+YIELD = 16
+"""Turns that one run takes in a row before it lets the others in: a log in memory makes nobody wait."""
+
 LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
 """Events after which a guard that holds a call may answer differently."""
 
@@ -128,7 +131,7 @@ class Engine:
         self.ledger = Ledger()
         self._guards = tuple(guards)
         self._admission: Guarded | None = None
-        self._dispatcher = Dispatcher(str(log.home or ""))
+        self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
         self._held: dict[str, _Held] = {}
         self._taking_up: dict[str, asyncio.Task[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
@@ -343,8 +346,11 @@ class Engine:
             held.loaded()
             return await self._take(held, said(held)), held.run
 
-    async def _take(self, held: _Held, input: Input) -> tuple[Event, ...]:
-        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run."""
+    async def _take(self, held: _Held, input: Input, onward: list[Call] | None = None) -> tuple[Event, ...]:
+        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run.
+
+        `onward`: of a flight that has landed; a call that starts may be put there for it to go on with.
+        """
         async with held.lock:
             if self._broken is not None:
                 raise self._broken
@@ -358,11 +364,11 @@ class Engine:
             )
             failpoint(Point.AFTER_APPEND)
             held.run = after
-        self._act(held, after.at)
+        self._act(held, after.at, onward)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
-        if any(isinstance(event, LANDINGS) for event in events):
+        if self._deferred and any(isinstance(event, LANDINGS) for event in events):
             self._ask_again_soon()
         return events
 
@@ -376,7 +382,7 @@ class Engine:
             self._fail(error)
             raise
 
-    def _act(self, held: _Held, now: float) -> None:
+    def _act(self, held: _Held, now: float, onward: list[Call] | None = None) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
@@ -389,13 +395,21 @@ class Engine:
                 self._dispatcher.stop_one(flight)
         for key, call in wanted.items():
             if key not in held.flights:
-                flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
+                flight = held.flights[key] = self._flight_for(held, machine, call, onward)
                 self._dispatcher.watch(flight)
         self._set_timers(held, now)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
         else:
             self._deferred.pop(held.run.id, None)
+
+    def _flight_for(self, held: _Held, machine: Machine, call: Call, onward: list[Call] | None) -> "asyncio.Task[None]":
+        """The flight that has just landed, where there is one and it was not stopped; else a new one."""
+        task = asyncio.current_task()
+        if task is None or onward is None or onward or task.cancelling():
+            return self._spawn(held, partial(self._fly, held, machine, call))
+        onward.append(call)
+        return task
 
     def _ask_again_soon(self) -> None:
         if self._deferred and not self._asking:
@@ -437,24 +451,35 @@ class Engine:
         if not self._closing:
             self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
 
-    async def _fly(self, held: _Held, machine: Machine, key: tuple[str, int, int, int], call: Call) -> None:
-        """One attempt, from its dispatch to its turn. Only the work itself can be stopped; the turn is taken whole."""
-        state = machine.chart.state(call.state)
-        try:
-            request = machine.contracts[call.request.contract].unpack(call.request)
-            outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
-            if outcome is not None:
-                await self._land(held, attrs.evolve(outcome, at=self.clock.now()))
-        finally:
-            held.flights.pop(key, None)
+    async def _fly(self, held: _Held, machine: Machine, call: Call) -> None:
+        """One attempt after the other, each from its dispatch to its turn, as long as one turn starts the next. Only
+        the work itself can be stopped; the turn is taken whole.
+        """
+        onward, landed = [call], 0
+        while onward:
+            call = onward.pop()
+            try:
+                await self._attempt(held, machine, call, onward)
+            finally:
+                held.flights.pop(_flight(call), None)
+            landed += 1
+            if onward and landed % YIELD == 0:
+                await asyncio.sleep(0)
 
-    async def _land(self, held: _Held, outcome: Completed[Any] | Failed[Failure]) -> None:
+    async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
         """An output that is too large for the log is a rejected one."""
+        state = machine.chart.state(call.state)
+        request = machine.contracts[call.request.contract].unpack(call.request)
+        outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
+        if outcome is None:
+            return
         try:
-            await self._take(held, outcome)
+            await self._take(held, outcome, onward)
         except BadInput as fault:
             rejected = Rejected("the log", (told(fault),))
-            await self._take(held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank))
+            await self._take(
+                held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank), onward
+            )
 
     def _late(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
         """What becomes of the outcome of work that could not be stopped: nothing, but it is recorded."""
