@@ -88,8 +88,17 @@ class Flaw:
 SaltSource = Callable[[], bytes]
 
 
-def fresh_salt() -> bytes:
-    return secrets.token_bytes(16)
+def fresh_salts() -> SaltSource:
+    """Random bytes, 16 for each turn, drawn for many turns at once: each draw gives the interpreter lock away, and
+    beside a thread that writes it comes back late.
+    """
+
+    def drawn() -> Iterator[bytes]:
+        while True:
+            page = secrets.token_bytes(4096)
+            yield from (page[start : start + 16] for start in range(0, len(page), 16))
+
+    return drawn().__next__
 
 
 GENESIS = bytes(32)

@@ -249,7 +249,10 @@ def _join(payloads: list[Payload]) -> tuple[bytes, Asides]:
     text = b"[%b]" % b",".join([_place(payload, asides) for payload in payloads])
     _bounded("payloads", len(text))
     try:
-        back = [stored.payload(asides).data for stored in _stored.decode(text)]
+        back = [
+            asides.get(bytes.fromhex(stored.aside)) if stored.aside else bytes(stored.value)
+            for stored in _stored.decode(text)
+        ]
         whole = all(bytes(_value.decode(data)) == data for data in asides.values())
     except (msgspec.MsgspecError, ValueError) as fault:
         raise BadInput(f"a payload is not JSON: {fault}: encode it with its contract") from None

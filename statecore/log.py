@@ -31,7 +31,7 @@ from statecore.chain import (
     Turn,
     check,
     drafts_of,
-    fresh_salt,
+    fresh_salts,
     link,
     place,
     redraft,
@@ -41,7 +41,7 @@ from statecore.chain import (
 from statecore.errors import BadInput, LogError
 
 __all__ = [
-    "GENESIS", "Append", "Batch", "Flaw", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salt", "link",
+    "GENESIS", "Append", "Batch", "Flaw", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salts", "link",
     "sealed",
 ]  # fmt: skip
 
@@ -144,8 +144,8 @@ class MemoryLog:
     makes the chain repeatable.
     """
 
-    def __init__(self, *, salts: SaltSource = fresh_salt) -> None:
-        self._salts = salts
+    def __init__(self, *, salts: SaltSource | None = None) -> None:
+        self._salts = salts or fresh_salts()
         self._rows: list[Row] = []
         self._position = 0
         self._heads: dict[str, Head] = {}

@@ -38,7 +38,7 @@ from statecore.chain import (
     Turn,
     check,
     drafts_of,
-    fresh_salt,
+    fresh_salts,
     place,
     stored,
 )
@@ -98,13 +98,13 @@ class SqliteLog(Reading):
         self._task: asyncio.Task[None]
 
     @classmethod
-    async def open(cls, path: str | Path, *, readonly: bool = False, salts: SaltSource = fresh_salt) -> Self:
+    async def open(cls, path: str | Path, *, readonly: bool = False, salts: SaltSource | None = None) -> Self:
         """Open the log; create it where it is not, unless `readonly`, which needs no lock and no writer.
 
         Raises BadInput (no such place, or not permitted), ForeignLog, NewerLog, LogHeld, LogError (SQLite refused).
         """
         path = usable(Path(path), readonly)
-        log = cls(path, None if readonly else Lock(path), salts)
+        log = cls(path, None if readonly else Lock(path), salts or fresh_salts())
         try:
             await log._connect()
         except BaseException:
@@ -296,11 +296,12 @@ class SqliteLog(Reading):
             self._pending.streams.append((head.key, append.stream, append.label))
         self._position += 1
         turn = place(draft, head, self._position)
-        position, _, *row, asides = stored(draft, turn)
-        self._pending.turns.append((position, head.key, *row))
-        self._pending.asides += [(position, *aside) for aside in asides.items()]
+        row = stored(draft, turn)
+        self._pending.turns.append((row.position, head.key, *row[2:-1]))
+        if row.asides:
+            self._pending.asides += [(row.position, *aside) for aside in row.asides.items()]
         if append.erase:
-            self._pending.erased.append((head.key, position))
+            self._pending.erased.append((head.key, row.position))
         return turn
 
     @property
