@@ -8,6 +8,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import attrs
@@ -34,6 +35,9 @@ class Append:
     erase: bool = False
 
 
+NONE: Mapping[str, int] = MappingProxyType({})
+
+
 @attrs.frozen
 class Batch:
     """Appends that are committed together. `scopes`: ledger scopes that were read to decide, with their versions; each
@@ -42,8 +46,8 @@ class Batch:
     """
 
     appends: tuple[Append, ...]
-    scopes: Mapping[str, int] = attrs.field(factory=dict)
-    purge: Mapping[str, int] = attrs.field(factory=dict)
+    scopes: Mapping[str, int] = NONE
+    purge: Mapping[str, int] = NONE
 
 
 @attrs.frozen

@@ -56,20 +56,14 @@ class _Shape:
 
     def write(self, event: Event, payloads: list[Payload]) -> msgspec.Struct:
         values = self.values(event)
-        if self.payloads or self.floats:
-            values = self._replace(values, payloads)
-        return self.row(self.version, self.fields(*values))
-
-    def _replace(self, values: tuple[Any, ...], payloads: list[Payload]) -> tuple[Any, ...]:
-        replaced = list(values)
         for place in self.floats:
             if values[place] is not None and not isfinite(values[place]):
                 raise BadInput(f"{self.event.__name__} holds the time {values[place]}: finite seconds are expected")
         for place in self.payloads:
             if values[place] is not None:
-                replaced[place] = len(payloads)
                 payloads.append(values[place])
-        return tuple(replaced)
+                values = (*values[:place], len(payloads) - 1, *values[place + 1 :])
+        return self.row(self.version, self.fields(*values))
 
     def read(self, fields: msgspec.Struct, payloads: list[Payload]) -> Event:
         values = msgspec.structs.astuple(fields)
