@@ -940,7 +940,7 @@ async def test_deferred_calls_are_asked_again_when_another_ends(log: Log) -> Non
     async def counted(request: Job, call: Call) -> Piece:
         flying[0] += 1
         most[0] = max(most[0], flying[0])
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
         flying[0] -= 1
         return Piece()
 
