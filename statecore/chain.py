@@ -226,6 +226,9 @@ class Head:
     label: str = ""
     key: int = 0
 
+    def is_at(self, version: int, digest: bytes) -> bool:
+        return (self.version, self.digest) == (version, digest)
+
 
 def check(batch: Batch, heads: Mapping[str, Head], scopes: Mapping[str, int]) -> None:
     """Raises Conflict where a stream or scope of the batch is not where the batch expects it. Changes nothing."""

@@ -21,6 +21,7 @@ import attrs
 
 from statecore.admission import Guarded
 from statecore.call import Call, CallState
+from statecore.checkpoint import Mark, taken
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract, contract_of
 from statecore.decider import step
@@ -39,10 +40,10 @@ from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
-from statecore.log import Append, Batch, Log
+from statecore.log import Append, Batch, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
-from statecore.replay import rebuild
+from statecore.replay import rebuild, recall
 from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.specialist import Specialist
@@ -85,7 +86,7 @@ class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
     calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything
-    else of it was taken up.
+    else of it was taken up. `mark`: how far its checkpoints reach.
     """
 
     run: Run
@@ -94,6 +95,7 @@ class _Held:
     ready: bool = True
     users: int = 0
     first: Cancel | None = None
+    mark: Mark = Mark()
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[tuple[str, float], asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -359,12 +361,14 @@ class Engine:
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)
-            await self._append(
+            turn = await self._append(
                 Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
             )
             failpoint(Point.AFTER_APPEND)
             held.run = after
         self._act(held, after.at, onward)
+        if held.mark.due(after):
+            self._keep_checkpoint(held, turn.head)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
@@ -372,9 +376,24 @@ class Engine:
             self._ask_again_soon()
         return events
 
-    async def _append(self, append: Append) -> None:
+    def _keep_checkpoint(self, held: _Held, head: bytes) -> None:
+        """It is queued before the next turn of the run can be. Nobody waits for it, and it may fail: the next one has
+        its values too.
+        """
+        before, held.mark = held.mark, Mark(held.run.seq, held.mark.values)
+        with suppress(Exception):
+            if isinstance(self.log, KeepsCheckpoints) and (checkpoint := taken(held.run, head, before)):
+                self._track(self._kept(held, self.log.keep(checkpoint), Mark(checkpoint.version, checkpoint.end)))
+
+    async def _kept(self, held: _Held, keeping: Awaitable[bool], mark: Mark) -> None:
+        with suppress(LogError):
+            if await keeping:
+                held.mark = mark
+
+    async def _append(self, append: Append) -> Turn:
         try:
-            await self.log.append(Batch((append,)))
+            [turn] = await self.log.append(Batch((append,)))
+            return turn
         except (Conflict, BadInput):
             self.ledger.forget(append.stream, append.events)
             raise
@@ -591,11 +610,11 @@ class Engine:
 
     async def _load(self, name: str) -> _Held:
         try:
-            run = await rebuild(self.log, name)
+            run, mark = await recall(self.log, name)
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
-            return _Held(run, self.registry.of(run))
+            return _Held(run, self.registry.of(run), mark=mark)
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
 

@@ -5,12 +5,13 @@ where the declaration that a run is pinned to is loaded, every turn decided anew
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
 
 from statecore.call import CallState
+from statecore.checkpoint import Checkpoint, Mark, Unfit, opened
 from statecore.decider import decide
 from statecore.envelope import DERIVED
 from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
@@ -34,7 +35,7 @@ from statecore.events import (
 )
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
 from statecore.guard import Verdict as Said
-from statecore.log import Flaw, Log, Turn
+from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.present import moment, said, short
 from statecore.registry import Registry
@@ -60,17 +61,43 @@ def gone(turn: Turn, stub: Purged) -> str:
 
 
 async def rebuild(log: Log, run: str, at: int | None = None) -> Run:
-    """The run as its log has it, or as it was after its first `at` events. Needs no class of the workflow.
+    """The run as its log has it, or as it was after its first `at` events. Needs no class of the workflow. Without
+    `at`, only what came after its last checkpoint is read, where it has one that fits.
 
     Raises UnknownRun, Unreadable, and ValueError where the run never had `at` events.
     """
-    if at is not None:
-        return rebuilt(await turns_of(log, run), at)
-    draft = Draft(Run(id=run), 0.0)  # turn by turn: ten thousand turns at hand at once keep the garbage collector busy
-    with _following(run, lambda: draft.seq):
-        async for turn in log.read(run):
-            draft.take(turn.events, turn.at)
-    return draft.run() if draft.seq else rebuilt(await turns_of(log, run))
+    return rebuilt(await turns_of(log, run), at) if at is not None else (await recall(log, run))[0]
+
+
+async def recall(log: Log, run: str) -> tuple[Run, Mark]:
+    """`rebuild`, and how far the checkpoints reach that it went on from."""
+    with suppress(Unfit, LogError):  # what is wrong with the log itself, reading it says once more
+        if kept := await checkpoints_of(log, run):
+            before = opened(kept)
+            if found := await _folded(log, before, kept[-1].head):
+                return found, Mark(before.seq, len(before.values))
+    return await _folded(log, Run(id=run)) or rebuilt(await turns_of(log, run)), Mark()
+
+
+async def checkpoints_of(log: Log, run: str) -> list[Checkpoint]:
+    """None, where the log keeps none."""
+    return await log.checkpoints(run) if isinstance(log, KeepsCheckpoints) else []
+
+
+async def _folded(log: Log, before: Run, head: bytes = b"") -> Run | None:
+    """What the turns after `before` made of it. None where the log has none; or, after a checkpoint, where the turn
+    that it was taken after is not there with its `head`.
+    """
+    draft = Draft(before, before.at)  # turn by turn: ten thousand at hand at once keep the garbage collector busy
+    seen = not head
+    with _following(before.id, lambda: draft.seq):
+        async for turn in log.read(before.id, max(0, before.seq - 1)):
+            if seen:
+                draft.take(turn.events, turn.at)
+            elif (turn.version, turn.head) != (before.seq, head):
+                return None
+            seen = True
+    return draft.run() if seen and draft.seq else None
 
 
 def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
@@ -129,6 +156,7 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
             if any(isinstance(event, Erased) for turn in turns for event in turn.events):
                 skipped[name] = f"{name} has no payloads any more: they were erased"
                 continue
+            flaws += misfits(await checkpoints_of(log, name), turns)
             machine = registry.of(rebuilt(turns, 1))
         except UnknownWorkflow as error:
             skipped[name] = str(error)
@@ -140,6 +168,23 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
         else:
             flaws += decided_otherwise(turns, machine)
     return Verdict(tuple(flaws), len(names), skipped)
+
+
+def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:
+    """What is wrong with the checkpoints of a run. One that another release folded is only of no use here."""
+    if not kept:
+        return []
+    version, head = kept[-1].version, kept[-1].head
+    try:
+        run = opened(kept)
+        if not any((turn.version, turn.head) == (version, head) for turn in turns):
+            raise Unfit("the log has no such turn there")
+        if run != rebuilt(turns, version):
+            raise Unfit("the turns before it lead to another run")
+    except Unfit as fault:
+        why = f"has a checkpoint that does not fit: {fault}: delete the rows of this run in the table checkpoints"
+        return [] if fault.other else [Flaw(turns[0].stream, version, why)]
+    return []
 
 
 def decided_otherwise(turns: Sequence[Turn], machine: Machine) -> list[Flaw]:
