@@ -9,7 +9,7 @@ only the values since the one before it: a run is taken from the `state` of its 
 of all. They stay bytes until somebody asks for one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from hashlib import sha256
 from typing import Any, get_args, get_type_hints
@@ -96,7 +96,8 @@ def opened(kept: Sequence[Checkpoint]) -> Run:
         raise Unfit(f"it cannot be decoded: {fault}") from None
     if (run.id, run.seq) != (last.stream, last.version):
         raise Unfit(f"it has {run.id} at version {run.seq}")
-    return attrs.evolve(run, values=Trail.of(parts))
+    config = attrs.evolve(run.config)  # msgspec fills fields past __init__, which begins what keeps a cached hash
+    return attrs.evolve(run, config=config, values=Trail.of(parts))
 
 
 @cache
@@ -131,9 +132,11 @@ def _names(kind: type) -> tuple[str, ...]:
 def _plain(value: Any) -> Any:
     """A value as what msgspec writes: maps by the names of the fields."""
     kind: Any = type(value)
+    if kind in _LEAVES:
+        return value
     if attrs.has(kind):
         return {name: _plain(getattr(value, name)) for name in _names(kind)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, tuple | list | frozenset):
         return [_plain(part) for part in value]
@@ -157,6 +160,7 @@ def _digest(of: Checkpoint, text: bytes) -> bytes:
     return sha256(_bytes.encode(place) + text).digest()
 
 
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 _bytes = msgspec.msgpack.Encoder()
 _run = msgspec.msgpack.Decoder(Run)
 _values = msgspec.msgpack.Decoder(list[Value])

@@ -383,12 +383,16 @@ class Engine:
         before, held.mark = held.mark, Mark(held.run.seq, held.mark.values)
         with suppress(Exception):
             if isinstance(self.log, KeepsCheckpoints) and (checkpoint := taken(held.run, head, before)):
-                self._track(self._kept(held, self.log.keep(checkpoint), Mark(checkpoint.version, checkpoint.end)))
+                keeping = self.log.keep(checkpoint)
+                held.mark = Mark(checkpoint.version, checkpoint.end)
+                self._track(self._kept(held, keeping, before, held.mark))
 
-    async def _kept(self, held: _Held, keeping: Awaitable[bool], mark: Mark) -> None:
+    async def _kept(self, held: _Held, keeping: Awaitable[bool], before: Mark, mark: Mark) -> None:
+        kept = False
         with suppress(LogError):
-            if await keeping:
-                held.mark = mark
+            kept = await keeping
+        if not kept:
+            held.mark = Mark(held.mark.version, before.values if held.mark is mark else 0)
 
     async def _append(self, append: Append) -> Turn:
         try:
