@@ -62,6 +62,11 @@ GRACE = 2.0
 YIELD = 16
 """Turns that one run takes in a row before it lets the others in: a log in memory makes nobody wait."""
 
+RESTING = 64
+"""Runs at rest that stay in memory, those that were touched last: who spoke to one tends to speak again soon. However
+many more there are, they are taken up from the log when somebody asks for them.
+"""
+
 LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
 """Events after which a guard that holds a call may answer differently."""
 
@@ -135,6 +140,7 @@ class Engine:
         self._admission: Guarded | None = None
         self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
         self._held: dict[str, _Held] = {}
+        self._resting: dict[str, _Held] = {}
         self._taking_up: dict[str, asyncio.Task[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
@@ -385,14 +391,14 @@ class Engine:
             if isinstance(self.log, KeepsCheckpoints) and (checkpoint := taken(held.run, head, before)):
                 keeping = self.log.keep(checkpoint)
                 held.mark = Mark(checkpoint.version, checkpoint.end)
-                self._track(self._kept(held, keeping, before, held.mark))
+                self._track(self._kept(held, keeping, before))
 
-    async def _kept(self, held: _Held, keeping: Awaitable[bool], before: Mark, mark: Mark) -> None:
+    async def _kept(self, held: _Held, keeping: Awaitable[bool], before: Mark) -> None:
         kept = False
         with suppress(LogError):
             kept = await keeping
         if not kept:
-            held.mark = Mark(held.mark.version, before.values if held.mark is mark else 0)
+            held.mark = Mark(held.mark.version, min(held.mark.values, before.values))
 
     async def _append(self, append: Append) -> Turn:
         try:
@@ -565,6 +571,7 @@ class Engine:
     def _use(self, held: _Held) -> None:
         held.users += 1
         self._users += 1
+        self._resting.pop(held.run.id, None)
 
     def _release(self, held: _Held) -> None:
         held.users -= 1
@@ -655,8 +662,25 @@ class Engine:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
         if self._at_rest(held):
             self._tell(held)
-            if held.run.outcome and self._held.get(held.run.id) is held:
+            if self._held.get(held.run.id) is not held:
+                return
+            if held.run.outcome:
                 del self._held[held.run.id]
+            elif self._asleep(held):
+                self._resting[held.run.id] = held
+                if len(self._resting) > RESTING:
+                    oldest = next(iter(self._resting))
+                    del self._held[oldest], self._resting[oldest]
+
+    def _asleep(self, held: _Held) -> bool:
+        """Whether to take the run up again would be to read it, and nothing else: it waits for a signal or a person."""
+
+        def asleep(call: Call) -> bool:
+            if call.status is CallState.UNKNOWN:
+                return self._specialist(held, call).reconcile is None
+            return call.status is CallState.STARTED and call.kind == "person"
+
+        return held.machine is not None and all(asleep(call) for call in held.run.calls.values())
 
     def _tell(self, held: _Held) -> None:
         for waiter in held.waiters:

@@ -124,8 +124,8 @@ class KeepsCheckpoints(Protocol):
 
     def keep(self, checkpoint: Checkpoint) -> Awaitable[bool]:
         """Keep one, queued before this returns; whether it is kept. It is where the stream is just then at its version
-        and head, so that none can follow an erasure that took out what it has. One whose `first` is 0 replaces all
-        of its stream; any other empties the `state` of those before it.
+        and head, so that none can follow an erasure that took out what it has. It takes the place of those that have
+        values from its `first` on, and empties the `state` of those that have not.
 
         Raises LogError.
         """
@@ -225,8 +225,8 @@ class MemoryLog:
         head = self._heads.get(checkpoint.stream)
         if head is None or not head.is_at(checkpoint.version, checkpoint.head):
             return False
-        before = self._checkpoints.get(checkpoint.stream, []) if checkpoint.first else []
-        emptied = [attrs.evolve(each, state=b"") for each in before]
+        before = self._checkpoints.get(checkpoint.stream, [])
+        emptied = [attrs.evolve(each, state=b"") for each in before if each.end <= checkpoint.first]
         self._checkpoints[checkpoint.stream] = [*emptied, checkpoint]
         return True
 

@@ -40,7 +40,7 @@ _PURGE = (
 _CHECKPOINT = "INSERT OR REPLACE INTO checkpoints SELECT id, ?, ?, ?, ?, ?, ?, ? FROM streams WHERE name = ?"
 _EMPTY = "UPDATE checkpoints SET state = x'' WHERE stream = (SELECT id FROM streams WHERE name = ?) AND version < ?"
 _FORGET = "DELETE FROM checkpoints WHERE stream = ?"
-_REPLACE = "DELETE FROM checkpoints WHERE stream = (SELECT id FROM streams WHERE name = ?)"
+_REPLACE = """DELETE FROM checkpoints WHERE stream = (SELECT id FROM streams WHERE name = ?) AND "end" > ?"""
 _IDENTITY = """
 SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
 (SELECT count(*) FROM sqlite_schema)
@@ -86,8 +86,7 @@ class Commit:
 
 def _keeping(checkpoint: Checkpoint) -> Iterator[tuple[str, list[Any]]]:
     stream, *row = attrs.astuple(checkpoint, recurse=False)
-    if not checkpoint.first:
-        yield _REPLACE, [stream]
+    yield _REPLACE, [stream, checkpoint.first]
     yield _CHECKPOINT, [*row, stream]
     yield _EMPTY, [stream, checkpoint.version]
 
