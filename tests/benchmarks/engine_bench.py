@@ -10,8 +10,10 @@ under the same settings in the same minute, and to the bare log; they travel bet
 import argparse
 import asyncio
 import cProfile
+import gc
 import os
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -181,6 +183,45 @@ def after_kill(path: Path, runs: int, steps: int) -> float:
     return asyncio.run(halfway(path, runs, steps, again=True))
 
 
+async def taken_up(path: Path, steps: int, *, checkpoints: bool) -> float:
+    """Seconds from asking for a run of that many steps, half done on disk, until the call of its next step begins."""
+    begun = asyncio.Event()
+
+    @specialist("work", version="1", effect="pure")
+    async def half(piece: Work) -> Work:
+        if piece.done >= steps or begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        return Work(piece.text, piece.done + 1, piece.of)
+
+    class Half(Workflow[Work], version="1"):
+        working = State(half, give=newest, initial=True)
+        done = State(final=True)
+        lost = State(final=True, outcome="failed")
+
+        again = working.to(working, on=Completed[Work], cond=unfinished, at_most=1_000_000)
+        enough = working.to(done, on=Completed[Work])
+        gave_up = any_state.to(lost, on=Failed)
+
+    async with Engine(await SqliteLog.open(path), [Half]) as engine:
+        run = await engine.start(Half, piece(2 * steps), run="run")
+        await begun.wait()
+        engine._closing = True
+        for task in engine._tasks:
+            task.cancel()
+    if not checkpoints:
+        with sqlite3.connect(path) as database:
+            database.execute("DELETE FROM checkpoints")
+        database.close()
+    begun.clear()
+    async with Engine(await SqliteLog.open(path), [Half]) as engine:
+        gc.collect()
+        asked = time.perf_counter()
+        await engine.resume(run)
+        await begun.wait()
+        return time.perf_counter() - asked
+
+
 def import_time() -> float:
     """Median seconds that `import statecore` adds to a bare interpreter."""
     script = "import time; t = time.perf_counter(); import statecore; print(time.perf_counter() - t)"
@@ -211,6 +252,8 @@ def main() -> None:
         with sampled() as shares:
             asyncio.run(many_at_once(home / "shares.db", runs, steps, None))
         early, late, again, folded = asyncio.run(long_run(home / "long.db", long))
+        whole, sooner = (asyncio.run(taken_up(home / f"{kept}.db", long, checkpoints=kept)) for kept in (False, True))
+        heavy = (home / "long.db").stat().st_size / (long + 1)
         killed = after_kill(home / "killed.db", runs, steps)
     print(
         f"one run at a time    step {single * 1e6:,.0f} us   log {alone * 1e6:,.0f} us   bare {bare_single * 1e6:,.0f} us"
@@ -220,9 +263,10 @@ def main() -> None:
     print(f"                     {busy * 1e6:,.0f} us of processor time a step in the loop's thread, sampled:")
     print(f"                     {shares.line()}")
     print(f"{long:,} step run     step {early * 1e6:,.0f} us from the tenth on, {late * 1e6:,.0f} us at the end")
-    print(f"                     rebuilt from disk in {again:.2f} s; folded in memory at {folded:,.0f} events/s")
+    print(f"                     rebuilt from disk in {again:.3f} s; folded in memory at {folded:,.0f} events/s")
+    print(f"                     its next call {whole:.3f} s after resume, with checkpoints {sooner:.3f} s")
     print(f"{runs:,} runs cut        dispatched again {killed:.2f} s after opening")
-    print(f"on disk              {size:,.0f} bytes a step")
+    print(f"on disk              {size:,.0f} bytes a step, {heavy:,.0f} in the long run with its checkpoints")
     print(f"import statecore     {import_time() * 1e3:,.0f} ms")
     if profile:
         profile.print_stats("cumtime")
