@@ -268,6 +268,18 @@ async def put(log: Log, run: str, kept: list[Checkpoint]) -> None:
     database.close()
 
 
+async def test_a_checkpoint_of_another_past_is_ignored(often: None, log: Log) -> None:
+    """Of a run of the same name and length, whose log went another way, not a byte is wrong, and nothing fits."""
+    other = MemoryLog()
+    kept = await chained(other, "run", 20)
+    await chained(log, "run", 21)
+    assert opened(kept).seq == kept[-1].version
+    await put(log, "run", kept)
+    run, mark = await recall(log, "run")
+    assert run == await whole(log, "run") and mark == Mark()
+    assert "no such turn" in (await verify(log, Registry([Chain])))[0].what
+
+
 async def test_a_checkpoint_ahead_of_its_log_is_ignored(often: None, log: Log) -> None:
     """One of a longer past than the log has, as after a backup was put back, counts for nothing; the next replaces it."""
     kept = await chained(log, "run", 20)
@@ -353,6 +365,8 @@ async def test_a_purged_run_leaves_no_checkpoint(often: None, log: Log) -> None:
     assert isinstance(log, KeepsCheckpoints)
     await purge(log, -1e9, 5e9, by="ann", why="old")
     assert await log.checkpoints("run") == []
+    if isinstance(log, SqliteLog):
+        assert await log._query("SELECT stream FROM checkpoints") == []
     await chained(log, "run", 1)
     assert await log.checkpoints("run") == []
 
@@ -408,8 +422,9 @@ async def test_a_checkpoint_that_cannot_be_written_stops_no_run(
         monkeypatch.setattr("statecore.engine.taken", lambda *_: 1 / 0)
     engine = Engine(log, [Chain])
     await engine.start(Chain, piece(30), run="run")
-    while (await engine.state("run")).seq < 30:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while (await engine.state("run")).seq < 30:
+            await asyncio.sleep(0)
     failing = False
     monkeypatch.setattr("statecore.engine.taken", taken)
     assert (await engine.wait("run")).outcome == "completed"
