@@ -24,7 +24,8 @@ MEANING = 1
 
 EVERY = 1_000
 """Events of a run between two checkpoints. To read and fold so many takes 5 to 10 ms, so a run is never further than
-that from being taken up; and a run of a few dozen calls, as most are, never writes one.
+that from being taken up; and a run of a few dozen calls, as most are, never writes one. Closing writes none: who is
+killed has none either, and all that it would spare is these milliseconds.
 """
 
 HEAVY = 32 * 1024 * 1024
@@ -72,7 +73,11 @@ class Unfit(ValueError):
 def taken(run: Run, head: bytes, mark: Mark) -> Checkpoint | None:
     """The checkpoint of a run that goes on from `mark`; None where it would have more than `HEAVY` bytes."""
     new = run.values[mark.values :]
-    if sum(len(value.payload.data) for value in (*new, *run.newest.values())) > HEAVY:
+    payloads = [
+        *(value.payload for value in (*new, *run.newest.values())),
+        *(call.request for call in run.calls.values()),
+    ]
+    if sum(len(payload.data) for payload in payloads) > HEAVY:
         return None
     bare = Checkpoint(run.id, run.seq, head, fold(), mark.values, len(run.values), b"", b"")
     state = {name: _plain(getattr(run, name)) for name in _names(Run) if name != "values"}
