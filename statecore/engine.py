@@ -402,8 +402,7 @@ class Engine:
 
     async def _append(self, append: Append) -> Turn:
         try:
-            [turn] = await self.log.append(Batch((append,)))
-            return turn
+            return (await self.log.append(Batch((append,))))[0]
         except (Conflict, BadInput):
             self.ledger.forget(append.stream, append.events)
             raise
@@ -667,10 +666,14 @@ class Engine:
             if held.run.outcome:
                 del self._held[held.run.id]
             elif self._asleep(held):
-                self._resting[held.run.id] = held
-                if len(self._resting) > RESTING:
-                    oldest = next(iter(self._resting))
-                    del self._held[oldest], self._resting[oldest]
+                self._rest(held)
+
+    def _rest(self, held: _Held) -> None:
+        self._resting[held.run.id] = held
+        if len(self._resting) > RESTING:
+            oldest = self._resting.pop(next(iter(self._resting)))
+            if self._at_rest(oldest) and self._held.get(oldest.run.id) is oldest:
+                del self._held[oldest.run.id]
 
     def _asleep(self, held: _Held) -> bool:
         """Whether to take the run up again would be to read it, and nothing else: it waits for a signal or a person."""
