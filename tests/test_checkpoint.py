@@ -421,7 +421,7 @@ async def test_a_checkpoint_that_cannot_be_written_stops_no_run(
     if fault is None:
         monkeypatch.setattr("statecore.engine.taken", lambda *_: 1 / 0)
     engine = Engine(log, [Chain])
-    await engine.start(Chain, piece(30), run="run")
+    await engine.start(Chain, piece(300), run="run")
     async with asyncio.timeout(20):
         while (await engine.state("run")).seq < 30:
             await asyncio.sleep(0)
