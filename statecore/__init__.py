@@ -23,9 +23,12 @@ from statecore.messages import Completed as Completed
 from statecore.messages import Done as Done
 from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
+from statecore.migration import Migration as Migration
 from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist
+from statecore.versions import contract as contract
+from statecore.versions import upcaster as upcaster
 from statecore.workflow import Workflow as Workflow
 
 if typing.TYPE_CHECKING:

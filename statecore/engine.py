@@ -47,7 +47,9 @@ from statecore.replay import rebuild, recall
 from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.specialist import Specialist
+from statecore.standing import held_up, migrating
 from statecore.switches import switches
+from statecore.versions import name_of
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
@@ -141,7 +143,7 @@ class Engine:
         self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
         self._held: dict[str, _Held] = {}
         self._resting: dict[str, _Held] = {}
-        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._taking_up: dict[str, asyncio.Future[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -249,7 +251,7 @@ class Engine:
                 kind: Any = type(outcome)
                 contract_of(kind).pack(outcome)
                 return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-            self._door(held, found, type(outcome).__name__).pack(outcome)
+            self._door(held, found, name_of(type(outcome))).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
         events, settled = await self._shielded(self._hear(run, settlement))
@@ -285,6 +287,45 @@ class Engine:
             if held.first is not cancel:
                 await self._take(held, cancel)
             return held.run
+
+    async def migrate(self, runs: str | Iterable[str], to: type[Workflow[Any]], *, by: str, why: str) -> list[str]:
+        """Let open runs go on with another declaration, all of them or none, in one commit; `resume` takes them up.
+
+        Raises UnknownRun, Unreadable; NotPossible where a run is worked on here, or could not go on with `to`, with
+        every reason.
+        """
+        names = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
+        if not (names and by):
+            raise BadInput("expected the runs to migrate and who says so, found none: say `runs` and `by`")
+        return await self._shielded(self._migrate(names, self.registry.add(to), by, why))
+
+    async def _migrate(self, names: list[str], machine: Machine, by: str, why: str) -> list[str]:
+        if self._broken is not None:
+            raise self._broken
+        if busy := [name for name in names if name in self._taking_up or self._working(name)]:
+            raise NotPossible(f"{', '.join(busy)}: worked on here: migrate what is at rest, or before it is taken up")
+        done = asyncio.get_running_loop().create_future()
+        self._taking_up |= dict.fromkeys(names, done)
+        try:
+            for name in names:
+                if (held := self._held.pop(name, None)) is not None:
+                    self._deferred.pop(held.run.id, None)
+                    self._resting.pop(held.run.id, None)
+            found = [await rebuild(self.log, name) for name in names]
+            at = self.clock.now()
+            moves = migrating(machine, found, at, by=by, why=why)
+            await self._append(
+                *[Append(run.id, run.seq - 1, (event,), at, "Migrate", run.condition) for event, run in moves]
+            )
+        finally:
+            for name in names:
+                self._taking_up.pop(name, None)
+            done.set_result(None)
+        return names
+
+    def _working(self, name: str) -> bool:
+        held = self._held.get(name)
+        return name in self._starting or (held is not None and not self._at_rest(held))
 
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
@@ -400,11 +441,13 @@ class Engine:
         if not kept:
             held.mark = Mark(held.mark.version, min(held.mark.values, before.values))
 
-    async def _append(self, append: Append) -> Turn:
+    async def _append(self, *appends: Append) -> Turn:
+        """In one commit; the turn of the first."""
         try:
-            return (await self.log.append(Batch((append,))))[0]
+            return (await self.log.append(Batch(appends)))[0]
         except (Conflict, BadInput):
-            self.ledger.forget(append.stream, append.events)
+            for append in appends:
+                self.ledger.forget(append.stream, append.events)
             raise
         except LogError as error:
             self._fail(error)
@@ -497,8 +540,9 @@ class Engine:
     async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
         """An output that is too large for the log is a rejected one."""
         state = machine.chart.state(call.state)
-        request = machine.contracts[call.request.contract].unpack(call.request)
-        outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
+        specialist = state.specialists[call.rank]
+        request = specialist.takes.unpack(call.request)
+        outcome = await self._dispatcher.run(specialist, request, call, state.timeout, self._late)
         if outcome is None:
             return
         try:
@@ -537,7 +581,7 @@ class Engine:
                 found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
             if found is None or held.machine is None:
                 return
-            self._door(held, call, type(found).__name__).pack(found)
+            self._door(held, call, name_of(type(found))).pack(found)
             settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
             settled = Failed(failure, call.id, at=at(), by=by, why=why)
@@ -624,7 +668,9 @@ class Engine:
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
-            return _Held(run, self.registry.of(run), mark=mark)
+            machine = self.registry.of(run)
+            why = held_up(machine, run)
+            return _Held(run, None if why else machine, why, mark=mark)
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
 

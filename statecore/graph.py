@@ -9,6 +9,7 @@ from html import escape
 from typing import Literal
 
 from statecore.chart import Chart, Node
+from statecore.contract import spelled
 from statecore.svg import layout as layout
 from statecore.svg import svg
 from statecore.view import Move, View, effect_of, work_of
@@ -111,7 +112,7 @@ def _markdown(view: View) -> str:
     ends = [node for node in chart.nodes.values() if node.final]
     parts = [
         f"# {_prose(chart.name)}",
-        f"Version {_code(chart.version)}. A run starts with {_code(chart.takes.__name__)}.",
+        f"Version {_code(chart.version)}. A run starts with {_code(spelled(chart.takes))}.",
         *([_prose(chart.doc)] if chart.doc else []),
         f"```mermaid\n{_mermaid(view)}```",
         "## States",

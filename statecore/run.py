@@ -28,6 +28,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Purged,
@@ -287,7 +288,8 @@ class Draft:
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, "", untouched, event.kind)
+        call = Call(*named, request, reads, status, self.at, None, event.cuts, faults, "", untouched, event.kind)
+        return attrs.evolve(call, renamed=before.renamed) if before and before.renamed else call
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:
@@ -327,17 +329,21 @@ def _call_deferred(draft: Draft, event: CallDeferred) -> None:
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
     if not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
 
 
 def _call_completed(draft: Draft, event: CallCompleted) -> None:
-    call = draft.calls.pop(event.call, None)
-    draft.value(_state(event.call), event.value, call, event.warnings, event.trusted)
+    _over(draft, event.call, event.value, event.warnings, event.trusted)
+
+
+def _over(draft: Draft, id: str, value: Payload, warnings: tuple[str, ...] = (), trusted: str = "") -> None:
+    call = draft.calls.pop(id, None)
+    draft.value(call.state if call else id.rpartition("#")[0], value, call, warnings, trusted)
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:
     if event.again is None and not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
     elif event.again is not None:
         faults = (
             tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
@@ -363,12 +369,38 @@ def _finished(draft: Draft, event: Finished) -> None:
     draft.calls = {}
 
 
+def _migrated(draft: Draft, event: Migrated) -> None:
+    """What was counted under an old name goes on under the new one, and stays under the old: a state that is called so
+    now does not begin its entries, and so the keys of its calls, once more.
+    """
+    draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
+    draft.config = Config(event.states, event.history)
+    names = dict(event.renamed)
+    if not names:
+        return
+    values = [attrs.evolve(value, by=called(value.by, names)) for value in draft.recorded()]
+    draft.values, draft.new = Trail(values), []
+    kept = sorted(value.id for value in draft.newest.values())
+    draft.newest = {(values[id].by, values[id].payload.contract): values[id] for id in kept}
+    for state, count in list(draft.entries.items()):
+        now = called(state, names)
+        draft.entries[now] = max(count, draft.entries.get(now, 0))
+    draft.calls = {id: attrs.evolve(call, renamed=called(call.state, names)) for id, call in draft.calls.items()}
+
+
+def called(path: str, names: Mapping[str, str]) -> str:
+    """What a state is called after a migration; one inside a compound goes with it."""
+    inside, rest = path, ""
+    while inside:
+        if inside in names:
+            return names[inside] + rest
+        inside, slash, name = inside.rpartition("/")
+        rest = slash + name + rest
+    return path
+
+
 def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
     """Recorded, and nothing fires."""
-
-
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
@@ -388,6 +420,7 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
+    Migrated: _migrated,
     Erased: _noted,
     Purged: _noted,
     Switched: _noted,

@@ -14,6 +14,7 @@ import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.check import may_fail
+from statecore.contract import spelled
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
 from statecore.messages import Failed, Signal
 from statecore.present import times, where
@@ -85,7 +86,7 @@ class Survey:
 
     def lines(self) -> Iterator[str]:
         chart, table = self.machine.chart, self.machine.table
-        yield f"{chart.name} {chart.version}, takes {chart.takes.__name__}"
+        yield f"{chart.name} {chart.version}, takes {spelled(chart.takes)}"
         if chart.doc:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
@@ -125,7 +126,7 @@ class Survey:
         return {
             "workflow": chart.name,
             "version": chart.version,
-            "takes": chart.takes.__name__,
+            "takes": spelled(chart.takes),
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
             "transitions": [

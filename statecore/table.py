@@ -17,6 +17,7 @@ import msgspec
 from statecore.chart import Arrow, Chart
 from statecore.failures import Failure, OutcomeUnknown
 from statecore.messages import Completed, Failed, Signal, Trigger
+from statecore.versions import name_of
 
 MAX_CONFIGURATIONS = 300
 """A table is read as a whole by its checks and its fingerprint; beyond this size nobody reads its diff either."""
@@ -113,7 +114,7 @@ class Table:
         for base in payload.__mro__:
             if base is Failure and issubclass(payload, OutcomeUnknown):
                 return None
-            if found := self._known.get((of, kind.__name__, base.__name__)):
+            if found := self._known.get((of, kind.__name__, name_of(base))):
                 return found
         return None
 
@@ -151,10 +152,10 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
             for given in specialist.gives:
                 out[Letter(node.path, "Completed", given.name)] = _answering(chart, chain, Completed, given.cls)
         named = {p for a in chart.arrows if a.kind is Failed and a.source in chain for p in a.payloads} | {Failure}
-        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), cls.__name__)):
-            out[Letter(node.path, "Failed", failure.__name__)] = _answering(chart, chain, Failed, failure)
+        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), name_of(cls))):
+            out[Letter(node.path, "Failed", name_of(failure))] = _answering(chart, chain, Failed, failure)
     for payload in dict.fromkeys(p for a in chart.arrows if a.kind is Signal for p in a.payloads):
-        out[Letter(None, "Signal", payload.__name__)] = _answering(chart, tuple(chart.nodes), Signal, payload)
+        out[Letter(None, "Signal", name_of(payload))] = _answering(chart, tuple(chart.nodes), Signal, payload)
     return out
 
 
@@ -178,11 +179,11 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
         for specialist in chart.state(node.path).specialists:
             out |= {Letter(node.path, "Completed", given.name): given.cls for given in specialist.gives}
         out |= {
-            Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads
+            Letter(node.path, "Failed", name_of(p)): p for a in chart.arrows if a.kind is Failed for p in a.payloads
         }
         out[Letter(node.path, "Failed", "Failure")] = Failure
     return out | {
-        Letter(None, "Signal", p.__name__): p
+        Letter(None, "Signal", name_of(p)): p
         for a in chart.arrows
         if a.kind is Signal
         for p in a.payloads

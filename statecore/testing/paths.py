@@ -199,7 +199,7 @@ def _failures(machine: Machine) -> dict[Letter, type[Failure]]:
     for letter in (letter for letter in table.letters if letter.kind == "Failed" and letter.of):
         state = letter.of or ""
         kinds = [*told_by_outcome(machine, state), *may_fail(machine.chart, machine.chart.nodes[state])]
-        known = [kind for kind in kinds if kind.__name__ in machine.contracts]
+        known = [kind for kind in kinds if machine.contract(kind)]
         same = [kind for kind in known if table.letter(state, Failed, kind) == letter]
         found |= {letter: same[0]} if same else {}
     return found

@@ -1,6 +1,6 @@
 """A user's module in which a type checker has nothing to find: mypy --strict and pyright accept every line of it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -12,6 +12,7 @@ from statecore import (
     Failed,
     Failure,
     History,
+    Migration,
     Newest,
     Parallel,
     Recorded,
@@ -19,7 +20,9 @@ from statecore import (
     Transient,
     Workflow,
     any_state,
+    contract,
     specialist,
+    upcaster,
 )
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Refuse, Verdict
@@ -187,6 +190,35 @@ class Nested(Workflow[Ticket], version="1"):
     skip = both.left.triaging.to(both.left.ready, on=Failed[Transient])
     joined = both.to(sent, on=Done)
     gave_up = any_state.to(sent, on=Failed)
+
+
+# A contract in another version is the class that it was.
+@contract(version="2")
+@attrs.frozen
+class Memo:
+    lines: tuple[str, ...]
+
+
+@upcaster(Memo, "1")
+def in_lines(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"lines": stored["text"].split()}
+
+
+@specialist("file", version="1", effect="pure")
+async def file(memo: Memo) -> Ticket:
+    return Ticket(" ".join(Memo(memo.lines).lines))
+
+
+class Filing(Workflow[Memo], version="2", migrations=[Migration("Filing@1", states={"storing": "filing"})]):
+    filing = State(file, initial=True)
+    done = State(final=True)
+    filed = filing.to(done, on=Completed[Ticket], cond=lambda ticket: ticket.subject != "")
+    other = filing.to(done, on=Completed[Ticket])
+    gave_up = any_state.to(done, on=Failed)
+
+
+async def move(engine: Engine) -> list[str]:
+    return await engine.migrate("run", Filing, by="ops", why="release 2")
 
 
 # A run starts with the workflow's input.
