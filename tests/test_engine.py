@@ -459,7 +459,12 @@ def _filled(field: Any) -> Any:
         Payload: Payload("X", b"{}"),
         Payload | None: Payload("X", b"[]"),
     }
-    deep: dict[str, Any] = {"asked": (("q", True),), "history": (("h", ("a",)),), "reads": (1, 2)}
+    deep: dict[str, Any] = {
+        "asked": (("q", True),),
+        "history": (("h", ("a",)),),
+        "reads": (1, 2),
+        "renamed": (("a", "b"),),
+    }
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
 

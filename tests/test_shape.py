@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statecore import contract
@@ -141,6 +141,7 @@ def judge(schema: dict[str, Any]) -> Any:
 ALL = judge(contract_schema(contract_of(All)))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(alls)
 def test_what_a_contract_admits_its_schema_admits(value: All) -> None:
     """Whatever is stored is valid under the schema that is printed."""
