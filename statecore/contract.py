@@ -466,7 +466,7 @@ def _is_class(hint: Any) -> bool:
 
 
 def _class(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    plain = [field for field in _fields(hint) if _is_plainest(field.type)]
+    plain = [field for field in fields_of(hint) if _is_plainest(field.type)]
     hooks: dict[str, Any] = {field.name: override(struct_hook=_PLAINEST[field.type]) for field in plain}
     structure = make_dict_structure_fn(hint, converter, _cattrs_forbid_extra_keys=True, **hooks)
 

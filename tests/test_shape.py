@@ -6,6 +6,7 @@ from enum import Enum, IntEnum
 from typing import Any, Literal
 
 import attrs
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,6 @@ from statecore.errors import BadInput
 from statecore.shape import DRAFT, contract_schema, schemas, specialist_schema
 from tests.releases import New, Old, post
 from tests.support import SupportTicket
-
-jsonschema = pytest.importorskip("jsonschema")
 
 
 class Tone(Enum):

@@ -169,7 +169,7 @@ async def test_a_value_of_another_version_is_handed_over_as_what_upcasters_make_
     async with Engine(MemoryLog(), [Mixed]) as engine:
         run = await engine.run(Mixed, Request("late", "en"), run="mixed")
         assert run.outcome == "completed"
-        assert run.result is not None and run.result.live == Sent("late\nen")
+        assert run.result is not None and contract_of(Sent).unpack(run.result) == Sent("late\nen")
         turns = await turns_of(engine.log, "mixed")
         started = [e for turn in turns for e in turn.events if isinstance(e, CallStarted)]
         assert started[1].request == Payload("Letter", b'{"text":"late\\nen"}')
