@@ -47,10 +47,12 @@ class Call:
     kind: str = ""
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
+    renamed: str = ""
+    """What its state is called since a migration; the id, and with it the key, stay as they were."""
 
     @property
     def state(self) -> str:
-        return self.id.rpartition("#")[0]
+        return self.renamed or self.id.rpartition("#")[0]
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import cached_property
+from itertools import combinations
 from typing import Any, NoReturn, get_type_hints
 
 import attrs
@@ -16,9 +17,10 @@ from statecore.declare import TIMEOUT, History, Place, State, Transition, is_com
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, Failure, covered
 from statecore.guard import Guard
-from statecore.messages import Completed, Done, Elapsed, Failed, Trigger, members, pattern, spell
+from statecore.messages import Completed, Done, Elapsed, Failed, Signal, Trigger, members, pattern, spell
 from statecore.person import Person
 from statecore.specialist import Specialist, check_failure
+from statecore.versions import id_of, name_of
 from statecore.wait import Wait, seconds
 
 START, SIGNAL = "start", "signal"
@@ -420,11 +422,11 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
             f" Person({state.does.name!r}, ...), and those who are asked next as fallback=[...]"
         )
     first = state.specialists[0]
-    extra = [given.name for given in specialist.gives if given.name not in {g.name for g in first.gives}]
+    extra = [given.id for given in specialist.gives if given.id not in {g.id for g in first.gives}]
     if specialist.takes.cls is not first.takes.cls or extra:
         chart.wrong(
-            f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.name} and gives {_given(specialist)}, "
-            f"expected what `{first.name}` has: {first.takes.name} and {_given(first)}"
+            f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.id} and gives {_given(specialist)}, "
+            f"expected what `{first.name}` has: {first.takes.id} and {_given(first)}"
         )
 
 
@@ -457,7 +459,7 @@ def named(value: object) -> str:
 
 
 def _given(specialist: Specialist[Any, Any]) -> str:
-    return " | ".join(contract.name for contract in specialist.gives)
+    return " | ".join(contract.id for contract in specialist.gives)
 
 
 def contracts(chart: Chart) -> list[type]:
@@ -474,19 +476,26 @@ def contracts(chart: Chart) -> list[type]:
         if arrow.kind not in (Done, Elapsed):
             found |= dict.fromkeys(arrow.payloads)
     found |= dict.fromkeys(ENGINE_FAILURES)
-    names = {cls.__name__ for cls in found}
+    names = {name_of(cls) for cls in found}
     failures = [cls for cls in found if issubclass(cls, Failure)]
-    return [*found, *dict.fromkeys(c for f in failures for c in covered(f) if c.__name__ not in names)]
+    return [*found, *dict.fromkeys(c for f in failures for c in covered(f) if name_of(c) not in names)]
 
 
 def _names(chart: Chart) -> None:
-    by_name: dict[str, type] = {}
+    known: dict[str, type] = {}
     for cls in contracts(chart):
-        other = by_name.setdefault(cls.__name__, cls)
+        other = known.setdefault(id_of(cls), cls)
         if other is not cls:
             chart.wrong(
-                f"two contracts are named {cls.__name__} ({other.__module__} and {cls.__module__}), and the log tells"
+                f"two contracts are named {id_of(cls)} ({other.__module__} and {cls.__module__}), and the log tells"
                 " them apart by name: rename one"
+            )
+    heard = {payload for arrow in chart.arrows if arrow.kind is Signal for payload in arrow.payloads}
+    for one, other in combinations((cls for cls in known.values() if issubclass(cls, Failure) or cls in heard), 2):
+        if name_of(one) == name_of(other):
+            chart.wrong(
+                f"{spelled(one)} and {spelled(other)} are one failure or signal in two versions, and transitions go by"
+                " its name: keep one of them"
             )
 
 
@@ -497,9 +506,9 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
     if arrow.kind is Completed:
         for payload in arrow.payloads:
             if not any(issubclass(cls, payload) for cls in given):
-                gives = " | ".join(f"Completed[{cls.__name__}]" for cls in given) or "nothing: it has nothing to do"
+                gives = " | ".join(f"Completed[{spelled(cls)}]" for cls in given) or "nothing: it has nothing to do"
                 chart.wrong(
-                    f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which"
+                    f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{spelled(payload)}], which"
                     f" never comes: `{arrow.source}` gives {gives}"
                 )
     if arrow.kind is Elapsed and not _passes(chart, arrow) and arrow.source in _named_sources(chart, arrow):

@@ -13,11 +13,13 @@ from types import NoneType
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
+from statecore.contract import spelled
 from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover
 from statecore.messages import Elapsed, Failed
 from statecore.person import Person
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
+from statecore.versions import full_id, id_of, name_of, version_of
 
 
 @attrs.frozen
@@ -46,7 +48,7 @@ class Facts:
 
 def check(chart: Chart, table: Table) -> dict[str, Handover]:
     """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
-    facts = Facts(chart, table, tuple(_edges(chart, table)))
+    facts = Facts(chart, table, edges_of(chart, table))
     for rule in (_reached, _failures_come, _answered, _overdue_answered, _not_shadowed, _ends, _bounded):
         rule(facts)
     handovers = {node.path: handover(chart, node.path) for node in chart.failing}
@@ -73,6 +75,11 @@ def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     return found
 
 
+def edges_of(chart: Chart, table: Table) -> tuple[Edge, ...]:
+    """Every way a run of the chart may move."""
+    return tuple(_edges(chart, table))
+
+
 def _edges(chart: Chart, table: Table) -> Iterable[Edge]:
     types = payload_types(chart)
     yield Edge(None, None, table.start, START, chart.takes)
@@ -93,14 +100,16 @@ def _spent(asked: tuple[tuple[Question, bool], ...]) -> str:
 
 
 def path_avoiding(
-    edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool]
+    edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool], start: Config | None = None
 ) -> list[Edge] | None:
-    """The shortest run that reaches `goal` over no edge that `avoid`s. None: there is none (definite assignment)."""
+    """The shortest way from `start` (None: the beginning) to `goal` over no edge that `avoid`s. None: there is none
+    (definite assignment).
+    """
     leaving: dict[Config | None, list[Edge]] = {}
     for edge in edges:
         leaving.setdefault(edge.source, []).append(edge)
-    todo: deque[tuple[Config | None, tuple[Edge, ...]]] = deque([(None, ())])
-    seen: set[Config | None] = {None}
+    todo: deque[tuple[Config | None, tuple[Edge, ...]]] = deque([(start, ())])
+    seen: set[Config | None] = {start}
     while todo:
         at, path = todo.popleft()
         for edge in leaving.get(at, []):
@@ -311,6 +320,7 @@ def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None
 def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
     """Every parameter can be filled on every path, and by one state's value only."""
     for param in compiled.params:
+        _led(facts, path, compiled, param)
         if compiled.fn is None:
             _exactly(facts, compiled, param)
         if param.many:
@@ -322,12 +332,27 @@ def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
             _always_given(facts, path, compiled, param, producers)
 
 
+def _led(facts: Facts, path: str, compiled: Handover, param: Param) -> None:
+    """A value of another version is handed over through upcasters, or not at all."""
+    wants = param.wants
+    for edge in facts.edges:
+        same = name_of(edge.gives) == name_of(wants) and id_of(edge.gives) != id_of(wants)
+        if same and param.of(edge.by) and not param.fits(edge.by, edge.gives):
+            does = facts.chart.state(path).does
+            who = compiled.text if compiled.fn or does is None else f"`{does.name}` of `{path}`"
+            facts.chart.wrong(
+                f"{who} takes {full_id(wants)}, and `{edge.by}` gives {full_id(edge.gives)}, from which nothing leads"
+                f' there: write @upcaster({wants.__name__}, "{version_of(edge.gives)}"), a `give=` function that makes'
+                f" one of the other, or let it take {full_id(edge.gives)}"
+            )
+
+
 def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
     """A contract takes its own class; what is derived from it must be made one by a function."""
     for edge in facts.edges:
-        if param.fits(edge.by, edge.gives) and edge.gives is not param.wants:
+        if param.fits(edge.by, edge.gives) and edge.gives is not param.wants and issubclass(edge.gives, param.wants):
             facts.chart.wrong(
-                f"{compiled.text}, and `{edge.by}` gives a {edge.gives.__name__}, which only derives from it: write"
+                f"{compiled.text}, and `{edge.by}` gives a {spelled(edge.gives)}, which only derives from it: write"
                 " `give=` a function that makes one of it"
             )
 
@@ -336,7 +361,7 @@ def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, produc
     if len(producers) < 2 or param.newest or len(meant := _reaching(facts.edges, path, param)) < 2:
         return
     could = " or of ".join(f"`{state}`" for state in meant)
-    kind = param.wants.__name__
+    kind = spelled(param.wants)
     remedy = (
         "name the parameter after the state, or write"
         if compiled.fn
@@ -351,7 +376,7 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
     if not producers:
         given = ", ".join(
             dict.fromkeys(
-                f"`{edge.by}` gives {edge.gives.__name__}"
+                f"`{edge.by}` gives {spelled(edge.gives)}"
                 for edge in facts.edges
                 if not issubclass(edge.gives, (Failure, NoneType))
             )

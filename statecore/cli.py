@@ -113,7 +113,7 @@ def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
 def run(ref: str, source: str, tenant: str, follow: bool, db: str, as_json: bool) -> None:
     """Start a run and see it through."""
     machine = finding.workflow(ref).machine
-    plain = _input(source, machine.contracts[machine.chart.takes.__name__])
+    plain = _input(source, machine.takes)
     request = {
         "do": "start",
         "run": fresh_id(),
@@ -301,9 +301,9 @@ def doctor(vacuum: bool, db: str, as_json: bool) -> None:
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
 
-from statecore import cliasks, clilog, clireading  # noqa: E402 - they are made of what stands above
+from statecore import cliasks, clicontract, clilog, clireading  # noqa: E402 - they are made of what stands above
 
-for command in (*cliasks.COMMANDS, *clilog.COMMANDS, *clireading.COMMANDS):
+for command in (*cliasks.COMMANDS, *clilog.COMMANDS, *clireading.COMMANDS, *clicontract.COMMANDS):
     cli.add_command(command)
 
 # -- how commands are carried out

@@ -32,7 +32,6 @@ import attrs
 from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.chart import START
-from statecore.contract import Contract
 from statecore.declare import State
 from statecore.envelope import DERIVED
 from statecore.errors import BadInput, NotPossible, StatecoreError
@@ -78,6 +77,7 @@ from statecore.person import Person
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
+from statecore.versions import id_of, name_of
 from statecore.wait import moment_of, spoken
 from statecore.workflow import Machine
 
@@ -153,8 +153,7 @@ class _Turn:
     def start(self, input: Start) -> None:
         if self.run.seq:
             raise NotPossible(f"{self.run.id} is there already: start a run under a name of its own")
-        chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
-        value = takes.pack(input.value)
+        chart, value = self.machine.chart, self.machine.takes.pack(input.value)
         self.run.id = input.run
         self.emit(
             RunStarted(
@@ -189,7 +188,7 @@ class _Turn:
         return call if call.status is expected else None
 
     def late(self, input: Completed[Any] | Failed[Failure]) -> None:
-        contract = self.machine.contracts.get(type(input.value).__name__)
+        contract = self.machine.contract(type(input.value))
         try:
             value = contract.pack(input.value) if contract else None
         except BadInput:
@@ -199,7 +198,7 @@ class _Turn:
         self.emit(CallLate(input.call or "", kind, value or self.pack(fallback), input.attempt))
 
     def signal(self, input: Signal[Any]) -> None:
-        contract = self.machine.contracts.get(type(input.value).__name__)
+        contract = self.machine.contract(type(input.value))
         if contract is None:
             raise BadInput(
                 f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition"
@@ -303,8 +302,8 @@ class _Turn:
 
     def completed(self, call: Call, input: Completed[Any]) -> None:
         specialist = self.specialist(call)
-        contract = specialist.gives_named(type(input.value).__name__)
-        given = " | ".join(given.name for given in specialist.gives)
+        contract = specialist.gives_named(name_of(type(input.value)))
+        given = " | ".join(given.id for given in specialist.gives)
         if contract is None:
             contract = specialist.gives[0]
         try:
@@ -340,7 +339,7 @@ class _Turn:
 
     def unfit(self, call: Call, failure: Failure) -> str:
         """Why the chart cannot be given a failure; "" where it can."""
-        contract = self.machine.contracts.get(type(failure).__name__)
+        contract = self.machine.contract(type(failure))
         if contract is None:
             return f"no failure that {self.machine.name} knows: list {type(failure).__name__} in `fails`"
         try:
@@ -489,9 +488,11 @@ class _Turn:
         try:
             arguments, reads = self.read(compiled.params)
             request = None
-            if compiled.fn is not None:
-                assert state.does is not None
-                request = state.does.takes.pack(compiled.fn(**arguments))
+            assert state.does is not None
+            takes = state.does.takes
+            # A value of another version is handed over as what it was made into.
+            if compiled.fn is not None or self.run.value_at(reads[0]).payload.contract != takes.id:
+                request = takes.pack(compiled.fn(**arguments) if compiled.fn else arguments["request"])
                 if reads and request == self.run.value_at(reads[0]).payload:
                     request = None
         except Exception as error:
@@ -529,10 +530,8 @@ class _Turn:
         return any(param.fits(path, cls) for cls in given)
 
     def fitting(self, param: Param) -> list[Value]:
-        contracts = self.machine.contracts
-
         def fits(value: Value) -> bool:
-            contract = contracts.get(value.payload.contract)
+            contract = self.machine.reader(value.payload.contract, param.wants)
             return contract is not None and param.fits(value.by, contract.cls)
 
         if param.many:
@@ -541,7 +540,7 @@ class _Turn:
         return [max(newest, key=lambda value: value.id)] if newest else []
 
     def handed(self, param: Param, value: Value) -> Any:
-        live = self.contract(value.payload).unpack(value.payload)
+        live = self.machine.read(value.payload, param.wants)
         if not param.envelope:
             return live
         made = (value.specialist, value.attempt, value.fallback)
@@ -550,7 +549,7 @@ class _Turn:
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
         call = self.run.opening(wanted, CallState.STARTED)
-        live = self.contract(call.request).unpack(call.request)
+        live = self.specialist(call).takes.unpack(call.request)
         guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
         if isinstance(verdict, Pass):
             asked = self.state(call).specialists[wanted.rank]
@@ -589,11 +588,8 @@ class _Turn:
     def specialist(self, call: Call) -> Specialist[Any, Any]:
         return self.state(call).specialists[call.rank]
 
-    def contract(self, payload: Payload) -> Contract[Any]:
-        return self.machine.contracts[payload.contract]
-
     def pack(self, value: Any) -> Payload:
-        return self.machine.contracts[type(value).__name__].pack(value)
+        return self.machine.contracts[id_of(type(value))].pack(value)
 
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)

@@ -24,6 +24,7 @@ from statecore.alarm import Alarms
 from statecore.asking import stale
 from statecore.asks import LABELS, how_it_ended
 from statecore.call import Call, CallState
+from statecore.checkpoint import Mark, taken
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract, contract_of
 from statecore.decider import step
@@ -42,14 +43,16 @@ from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
-from statecore.log import Append, Batch, Log
+from statecore.log import Append, Batch, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
-from statecore.replay import rebuild
+from statecore.replay import rebuild, recall
 from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.specialist import Specialist
+from statecore.standing import held_up, migrating
 from statecore.switches import switches
+from statecore.versions import name_of
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
@@ -60,6 +63,14 @@ OPEN = frozenset({"running", "waiting", "paused", "parked"}) | LABELS
 
 GRACE = 2.0
 """Seconds that `close` gives the calls in flight to end by themselves."""
+
+YIELD = 16
+"""Turns that one run takes in a row before it lets the others in: a log in memory makes nobody wait."""
+
+RESTING = 64
+"""Runs at rest that stay in memory, those that were touched last: who spoke to one tends to speak again soon. However
+many more there are, they are taken up from the log when somebody asks for them.
+"""
 
 LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
 """Events after which a guard that holds a call may answer differently."""
@@ -85,7 +96,7 @@ class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
     calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything
-    else of it was taken up.
+    else of it was taken up. `mark`: how far its checkpoints reach.
     """
 
     run: Run
@@ -94,6 +105,7 @@ class _Held:
     ready: bool = True
     users: int = 0
     first: Cancel | None = None
+    mark: Mark = Mark()
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[tuple[str, float], asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -140,10 +152,11 @@ class Engine:
         self.ledger = Ledger()
         self._guards = tuple(guards)
         self._admission: Guarded | None = None
-        self._dispatcher = Dispatcher(str(log.home or ""))
+        self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
         self._alarms = Alarms(self.clock, self._ring)
         self._held: dict[str, _Held] = {}
-        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, _Held] = {}
+        self._taking_up: dict[str, asyncio.Future[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -271,7 +284,7 @@ class Engine:
                 kind: Any = type(outcome)
                 contract_of(kind).pack(outcome)
                 return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-            self._door(held, found, type(outcome).__name__).pack(outcome)
+            self._door(held, found, name_of(type(outcome))).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
         try:
@@ -312,6 +325,45 @@ class Engine:
             if held.first is not cancel:
                 await self._take(held, cancel)
             return held.run
+
+    async def migrate(self, runs: str | Iterable[str], to: type[Workflow[Any]], *, by: str, why: str) -> list[str]:
+        """Let open runs go on with another declaration, all of them or none, in one commit; `resume` takes them up.
+
+        Raises UnknownRun, Unreadable; NotPossible where a run is worked on here, or could not go on with `to`, with
+        every reason.
+        """
+        names = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
+        if not (names and by):
+            raise BadInput("expected the runs to migrate and who says so, found none: say `runs` and `by`")
+        return await self._shielded(self._migrate(names, self.registry.add(to), by, why))
+
+    async def _migrate(self, names: list[str], machine: Machine, by: str, why: str) -> list[str]:
+        if self._broken is not None:
+            raise self._broken
+        if busy := [name for name in names if name in self._taking_up or self._working(name)]:
+            raise NotPossible(f"{', '.join(busy)}: worked on here: migrate what is at rest, or before it is taken up")
+        done = asyncio.get_running_loop().create_future()
+        self._taking_up |= dict.fromkeys(names, done)
+        try:
+            for name in names:
+                if (held := self._held.pop(name, None)) is not None:
+                    self._deferred.pop(held.run.id, None)
+                    self._resting.pop(held.run.id, None)
+            found = [await rebuild(self.log, name) for name in names]
+            at = self.clock.now()
+            moves = migrating(machine, found, at, by=by, why=why)
+            await self._append(
+                *[Append(run.id, run.seq - 1, (event,), at, "Migrate", run.condition) for event, run in moves]
+            )
+        finally:
+            for name in names:
+                self._taking_up.pop(name, None)
+            done.set_result(None)
+        return names
+
+    def _working(self, name: str) -> bool:
+        held = self._held.get(name)
+        return name in self._starting or (held is not None and not self._at_rest(held))
 
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
@@ -382,8 +434,11 @@ class Engine:
             held.loaded()
             return await self._take(held, said(held)), held.run
 
-    async def _take(self, held: _Held, input: Input) -> tuple[Event, ...]:
-        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run."""
+    async def _take(self, held: _Held, input: Input, onward: list[Call] | None = None) -> tuple[Event, ...]:
+        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run.
+
+        `onward`: of a flight that has landed; a call that starts may be put there for it to go on with.
+        """
         async with held.lock:
             if self._broken is not None:
                 raise self._broken
@@ -392,28 +447,52 @@ class Engine:
             if not events:
                 return ()
             failpoint(Point.BEFORE_APPEND)
-            await self._append(Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label))
+            turn = await self._append(
+                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
+            )
             failpoint(Point.AFTER_APPEND)
             held.run = after
-        self._act(held, after.at)
+        self._act(held, after.at, onward)
+        if held.mark.due(after):
+            self._keep_checkpoint(held, turn.head)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
-        if any(isinstance(event, LANDINGS) for event in events):
+        if self._deferred and any(isinstance(event, LANDINGS) for event in events):
             self._ask_again_soon()
         return events
 
-    async def _append(self, append: Append) -> None:
+    def _keep_checkpoint(self, held: _Held, head: bytes) -> None:
+        """It is queued before the next turn of the run can be. Nobody waits for it, and it may fail: the next one has
+        its values too.
+        """
+        before, held.mark = held.mark, Mark(held.run.seq, held.mark.values)
+        with suppress(Exception):
+            if isinstance(self.log, KeepsCheckpoints) and (checkpoint := taken(held.run, head, before)):
+                keeping = self.log.keep(checkpoint)
+                held.mark = Mark(checkpoint.version, checkpoint.end)
+                self._track(self._kept(held, keeping, before))
+
+    async def _kept(self, held: _Held, keeping: Awaitable[bool], before: Mark) -> None:
+        kept = False
+        with suppress(LogError):
+            kept = await keeping
+        if not kept:
+            held.mark = Mark(held.mark.version, min(held.mark.values, before.values))
+
+    async def _append(self, *appends: Append) -> Turn:
+        """In one commit; the turn of the first."""
         try:
-            await self.log.append(Batch((append,)))
+            return (await self.log.append(Batch(appends)))[0]
         except (Conflict, BadInput):
-            self.ledger.forget(append.stream, append.events)
+            for append in appends:
+                self.ledger.forget(append.stream, append.events)
             raise
         except LogError as error:
             self._fail(error)
             raise
 
-    def _act(self, held: _Held, now: float) -> None:
+    def _act(self, held: _Held, now: float, onward: list[Call] | None = None) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
@@ -426,13 +505,21 @@ class Engine:
                 self._dispatcher.stop_one(flight)
         for key, call in wanted.items():
             if key not in held.flights:
-                flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
+                flight = held.flights[key] = self._flight_for(held, machine, call, onward)
                 self._dispatcher.watch(flight)
         self._set_timers(held, now)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
         else:
             self._deferred.pop(held.run.id, None)
+
+    def _flight_for(self, held: _Held, machine: Machine, call: Call, onward: list[Call] | None) -> "asyncio.Task[None]":
+        """The flight that has just landed, where there is one and it was not stopped; else a new one."""
+        task = asyncio.current_task()
+        if task is None or onward is None or onward or task.cancelling():
+            return self._spawn(held, partial(self._fly, held, machine, call))
+        onward.append(call)
+        return task
 
     def _ask_again_soon(self) -> None:
         if self._deferred and not self._asking:
@@ -499,24 +586,36 @@ class Engine:
                 held, partial(self._take, held, Elapsed(call=call.id, at=max(self.clock.now(), call.wake or 0.0)))
             )
 
-    async def _fly(self, held: _Held, machine: Machine, key: tuple[str, int, int, int], call: Call) -> None:
-        """One attempt, from its dispatch to its turn. Only the work itself can be stopped; the turn is taken whole."""
-        state = machine.chart.state(call.state)
-        try:
-            request = machine.contracts[call.request.contract].unpack(call.request)
-            outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
-            if outcome is not None:
-                await self._land(held, attrs.evolve(outcome, at=self.clock.now()))
-        finally:
-            held.flights.pop(key, None)
+    async def _fly(self, held: _Held, machine: Machine, call: Call) -> None:
+        """One attempt after the other, each from its dispatch to its turn, as long as one turn starts the next. Only
+        the work itself can be stopped; the turn is taken whole.
+        """
+        onward, landed = [call], 0
+        while onward:
+            call = onward.pop()
+            try:
+                await self._attempt(held, machine, call, onward)
+            finally:
+                held.flights.pop(_flight(call), None)
+            landed += 1
+            if onward and landed % YIELD == 0:
+                await asyncio.sleep(0)
 
-    async def _land(self, held: _Held, outcome: Completed[Any] | Failed[Failure]) -> None:
+    async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
         """An output that is too large for the log is a rejected one."""
+        state = machine.chart.state(call.state)
+        specialist = state.specialists[call.rank]
+        request = specialist.takes.unpack(call.request)
+        outcome = await self._dispatcher.run(specialist, request, call, state.timeout, self._late)
+        if outcome is None:
+            return
         try:
-            await self._take(held, outcome)
+            await self._take(held, outcome, onward)
         except BadInput as fault:
             rejected = Rejected("the log", (told(fault),))
-            await self._take(held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank))
+            await self._take(
+                held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank), onward
+            )
 
     def _late(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
         """What becomes of the outcome of work that could not be stopped: nothing, but it is recorded."""
@@ -546,7 +645,7 @@ class Engine:
                 found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
             if found is None or held.machine is None:
                 return
-            self._door(held, call, type(found).__name__).pack(found)
+            self._door(held, call, name_of(type(found))).pack(found)
             settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
             settled = Failed(failure, call.id, at=at(), by=by, why=why)
@@ -579,6 +678,7 @@ class Engine:
     def _use(self, held: _Held) -> None:
         held.users += 1
         self._users += 1
+        self._resting.pop(held.run.id, None)
 
     def _release(self, held: _Held) -> None:
         held.users -= 1
@@ -628,11 +728,13 @@ class Engine:
 
     async def _load(self, name: str) -> _Held:
         try:
-            run = await rebuild(self.log, name)
+            run, mark = await recall(self.log, name)
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
-            return _Held(run, self.registry.of(run))
+            machine = self.registry.of(run)
+            why = held_up(machine, run)
+            return _Held(run, None if why else machine, why, mark=mark)
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
 
@@ -671,8 +773,29 @@ class Engine:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
         if self._at_rest(held):
             self._tell(held)
-            if held.run.outcome and self._held.get(held.run.id) is held:
+            if self._held.get(held.run.id) is not held:
+                return
+            if held.run.outcome:
                 del self._held[held.run.id]
+            elif self._asleep(held):
+                self._keep_resting(held)
+
+    def _keep_resting(self, held: _Held) -> None:
+        self._resting[held.run.id] = held
+        if len(self._resting) > RESTING:
+            oldest = self._resting.pop(next(iter(self._resting)))
+            if self._at_rest(oldest) and self._held.get(oldest.run.id) is oldest:
+                del self._held[oldest.run.id]
+
+    def _asleep(self, held: _Held) -> bool:
+        """Whether to take the run up again would be to read it, and nothing else: it waits for a signal or a person."""
+
+        def asleep(call: Call) -> bool:
+            if call.status is CallState.UNKNOWN:
+                return self._specialist(held, call).reconcile is None
+            return call.status is CallState.STARTED and call.kind == "person"
+
+        return held.machine is not None and all(asleep(call) for call in held.run.calls.values())
 
     def _tell(self, held: _Held) -> None:
         for waiter in held.waiters:

@@ -221,6 +221,23 @@ class Finished:
 
 
 @attrs.frozen
+class Migrated:
+    """The run goes on with another declaration. `before`: the fingerprint that it was pinned to until then. `states`,
+    `history`: its configuration there. `renamed`: states of the old declaration with what they are called in the new.
+    """
+
+    by: str
+    why: str
+    before: str
+    workflow: str
+    version: str
+    fingerprint: str
+    states: tuple[str, ...]
+    history: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
 class Erased:
     """The payloads of every turn before this one left the log. What happened, and the digests, are still there."""
 
@@ -253,6 +270,6 @@ class Switched:
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
     | TimerSet | TimerFired | SignalTaken | SignalRefused | Cancelled | Finished
-    | Erased | Purged | Switched
+    | Migrated | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""

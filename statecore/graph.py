@@ -9,6 +9,7 @@ from html import escape
 from typing import Literal
 
 from statecore.chart import Chart, Node
+from statecore.contract import spelled
 from statecore.person import Person
 from statecore.svg import layout as layout
 from statecore.svg import svg
@@ -114,7 +115,7 @@ def _markdown(view: View) -> str:
     ends = [node for node in chart.nodes.values() if node.final]
     parts = [
         f"# {_prose(chart.name)}",
-        f"Version {_code(chart.version)}. A run starts with {_code(chart.takes.__name__)}"
+        f"Version {_code(chart.version)}. A run starts with {_code(spelled(chart.takes))}"
         + (f" and may last {spoken(chart.within)}." if chart.within is not None else "."),
         *([_prose(chart.doc)] if chart.doc else []),
         f"```mermaid\n{_mermaid(view)}```",

@@ -19,6 +19,7 @@ from statecore.chart import START as START
 from statecore.chart import Chart, named
 from statecore.contract import spelled
 from statecore.messages import members
+from statecore.versions import id_of, reads
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -56,11 +57,20 @@ class Param:
     by: str | None = None
 
     def __str__(self) -> str:
-        kind = self.wants.__name__
+        kind = spelled(self.wants)
         return f"{self.name}: {f'list[{kind}]' if self.many else f'{kind} | None' if self.optional else kind}"
 
     def fits(self, by: str, given: type) -> bool:
-        return issubclass(given, self.wants) and (self.by is None or f"{by}/".startswith(f"{self.by}/"))
+        return made_into(given, self.wants) and self.of(by)
+
+    def of(self, by: str) -> bool:
+        """Whether it may be filled with what that state gave."""
+        return self.by is None or f"{by}/".startswith(f"{self.by}/")
+
+
+def made_into(given: type, wants: type) -> bool:
+    """Whether a value of one class is one of another, or upcasters make it one."""
+    return issubclass(given, wants) or reads(wants, id_of(given))
 
 
 @attrs.frozen
@@ -80,14 +90,14 @@ def handover(chart: Chart, path: str) -> Handover:
     assert state.does is not None
     takes = state.does.takes.cls
     if state.give is None:
-        return Handover(None, (Param("request", takes),), f"`{path}` takes a {takes.__name__}")
+        return Handover(None, (Param("request", takes),), f"`{path}` takes a {spelled(takes)}")
     fn = state.give
     text = f"hand-over `{named(fn)}` of `{path}`"
     hints = _hints(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
         chart.wrong(
-            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__},"
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {spelled(takes)},"
             f" which `{state.does.name}` takes: annotate or mend it"
         )
     return _filled(chart, fn, text, hints)
@@ -164,7 +174,7 @@ def _owners(chart: Chart, name: str, wants: type) -> list[str]:
     return [
         node.path
         for node in chart.nodes.values()
-        if node.name == name and any(issubclass(g, wants) for g in _gives(chart, node.path))
+        if node.name == name and any(made_into(g, wants) for g in _gives(chart, node.path))
     ]
 
 

@@ -39,7 +39,10 @@ class Ledger:
 
     def of(self, specialist: str) -> Tally:
         """The tally of a specialist, by its name without version."""
-        return self._tallies.setdefault(specialist, Tally())
+        tally = self._tallies.get(specialist)
+        if tally is None:
+            tally = self._tallies[specialist] = Tally()
+        return tally
 
     def fold(self, run: str, events: Iterable[Event]) -> None:
         """Count what one turn of `run` decided."""

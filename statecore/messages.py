@@ -12,6 +12,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from statecore.failures import Failure
+from statecore.versions import id_of
 
 T_co = TypeVar("T_co", covariant=True)
 F_co = TypeVar("F_co", bound=Failure, covariant=True, default=Failure)
@@ -129,4 +130,4 @@ def pattern(on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
 
 def spell(kind: type, payload: type) -> str:
     """How a pattern is printed: `Completed[Draft]`, `Failed`, `Done`."""
-    return kind.__name__ if payload in (Failure, NoneType) else f"{kind.__name__}[{payload.__name__}]"
+    return kind.__name__ if payload in (Failure, NoneType) else f"{kind.__name__}[{id_of(payload)}]"

@@ -9,12 +9,13 @@ import msgspec
 
 from statecore import upkeep
 from statecore.asks import how_it_ended
-from statecore.contract import Contract
+from statecore.contract import Contract, spelled
 from statecore.engine import Engine
 from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
 from statecore.failures import NotDone
 from statecore.finding import workflow
 from statecore.strictjson import parse
+from statecore.versions import name_of
 
 Request = dict[str, Any]
 
@@ -55,11 +56,8 @@ async def _start(engine: Engine, request: Request) -> list[str]:
     """Begin the run `run`; asked again, where the first answer was lost, it is the same one."""
     cls, run = workflow(_text(request, "ref")), _text(request, "run")
     if cls.machine.fingerprint != request.get("fingerprint"):
-        raise NotPossible(
-            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it"
-            " ends"
-        )
-    value = cls.machine.contracts[cls.machine.chart.takes.__name__].fit(request.get("input"))
+        raise NotPossible(_another(cls.machine.name))
+    value = cls.machine.takes.fit(request.get("input"))
     try:
         return [await engine.start(cls, value, run=run, tenant=_text(request, "tenant"))]
     except Conflict:
@@ -108,9 +106,9 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     if len(found) == 1:
         return found[0]
     if found:
-        names = " or ".join(type(value).__name__ for value in found)
-        raise BadInput(f'this could be {names}: say which with "_type": "{type(found[0]).__name__}" in the JSON')
-    shapes = " or ".join(f"{contract.name} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
+        names = " or ".join(spelled(type(value)) for value in found)
+        raise BadInput(f'this could be {names}: say which with "_type": "{name_of(type(found[0]))}" in the JSON')
+    shapes = " or ".join(f"{contract.id} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
     raise BadInput(
         f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done"
     )
@@ -136,9 +134,23 @@ def _text(request: Request, name: str) -> str:
     return value
 
 
+async def _migrate(engine: Engine, request: Request) -> list[str]:
+    cls, runs = workflow(_text(request, "ref")), request.get("runs")
+    if cls.machine.fingerprint != request.get("fingerprint"):
+        raise NotPossible(_another(cls.machine.name))
+    if not (isinstance(runs, list) and all(isinstance(run, str) for run in runs)):
+        raise BadInput(f"expected `runs` to be a list of ids, found {runs!r}")
+    return await engine.migrate(runs, cls, by=_text(request, "by"), why=_text(request, "why"))
+
+
+def _another(name: str) -> str:
+    return f"the process that holds the log has another {name} loaded: start it again, or wait until it ends"
+
+
 _DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {
     "start": _start,
     "resume": _resume,
     "answer": _answer,
     "cancel": _cancel,
+    "migrate": _migrate,
 }

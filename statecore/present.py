@@ -26,6 +26,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Purged,
@@ -173,6 +174,9 @@ def said(event: Event) -> str:
             return f"finished: {event.outcome}"
         case Switched():
             return f"{event.specialist} {'enabled' if event.on else 'disabled'}{_settled(event.by, event.why)}"
+        case Migrated():
+            pinned = f"{event.workflow} {event.version} with fingerprint {event.fingerprint[:12]}"
+            return f"migrated to {pinned}, in {where(event.states)}{_settled(event.by, event.why)}"
         case Erased():
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
@@ -373,6 +377,7 @@ def overview(
     out = [
         headline(run),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
+        *([f"pinned    {short(run.fingerprint)}"] if run.fingerprint else []),
         *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
         f"input     {summary(run.input)}",
         visible(f"path      {' '.join(path(turns))}"),
@@ -391,14 +396,19 @@ def overview(
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`runs`: a line each, under a header."""
-    rows = [("run", "workflow", "condition", "started", "lasted", "events")]
+    """`runs`: a line each, under a header. The tenants have a column where there are any."""
+    tenants = any(line["tenant"] for line in lines)
+    rows = [
+        ("run", *(["tenant"] if tenants else []), "workflow", "pinned to", "condition", "started", "lasted", "events")
+    ]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
         rows.append(
             (
                 line["run"],
+                *([line["tenant"]] if tenants else []),
                 workflow,
+                line["fingerprint"][:8],
                 line["condition"] + (f" until {moment(line['until'])}" if line.get("until") is not None else ""),
                 moment(line["started"]),
                 took(line["at"] - line["started"]),
@@ -413,6 +423,12 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 def times(count: int, what: str) -> str:
     """`1 event`, `2 events`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def line(run: Run) -> dict[str, Any]:
+    """Which run it is, whose, and what it is pinned to."""
+    named = {"run": run.id, "workflow": run.workflow, "version": run.version, "fingerprint": run.fingerprint}
+    return {**named, "tenant": run.tenant, "condition": run.condition if run.seq else "parked"}
 
 
 def as_json(run: Run, parked: str = "") -> dict[str, Any]:

@@ -7,6 +7,7 @@ ten-thousandth as at the tenth.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, overload
 
@@ -27,6 +28,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Purged,
@@ -63,16 +65,37 @@ class Value:
     trusted: str = ""
 
 
+@attrs.frozen(eq=False)
+class Unread:
+    """`span` values from the id `first` on that nobody has asked for yet. `read` gives them."""
+
+    first: int
+    span: int
+    read: Callable[[], list[Value]]
+
+    def into(self, values: "list[Value | Unread]") -> None:
+        if isinstance(values[self.first], Unread):
+            values[self.first : self.first + self.span] = self.read()
+
+
 class Trail(Sequence[Value]):
     """Append-only and shared: `added` extends the common list in place where this is its newest view, and copies it
-    where not.
+    where not. What came from a checkpoint stands in the list as its `Unread` until somebody asks.
     """
 
-    __slots__ = ("_all", "_length")
+    __slots__ = ("_all", "_length", "_unread")
 
-    def __init__(self, values: Iterable[Value] = ()) -> None:
+    def __init__(self, values: "Iterable[Value | Unread]" = (), unread: Sequence[Unread] = ()) -> None:
         self._all = list(values)
         self._length = len(self._all)
+        self._unread = unread
+
+    @classmethod
+    def of(cls, parts: Sequence[Unread]) -> "Trail":
+        """The trail of values that are not read yet."""
+        return cls(
+            chain.from_iterable(repeat(part, part.span) for part in parts), [part for part in parts if part.span]
+        )
 
     def added(self, values: Sequence[Value]) -> "Trail":
         if not values:
@@ -81,7 +104,13 @@ class Trail(Sequence[Value]):
         trail._all = self._all if len(self._all) == self._length else self._all[: self._length]
         trail._all.extend(values)
         trail._length = len(trail._all)
+        trail._unread = self._unread
         return trail
+
+    def _whole(self) -> list[Value]:
+        for part in self._unread:
+            part.into(self._all)
+        return self._all[: self._length]  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return self._length
@@ -92,13 +121,18 @@ class Trail(Sequence[Value]):
     def __getitem__(self, index: slice) -> Sequence[Value]: ...
     def __getitem__(self, index: int | slice) -> Value | Sequence[Value]:
         if isinstance(index, slice):
-            return self._all[: self._length][index]
+            return [self[place] for place in range(*index.indices(self._length))]
         if not -self._length <= index < self._length:
             raise IndexError(index)
-        return self._all[index if index >= 0 else self._length + index]
+        place = index if index >= 0 else self._length + index
+        found = self._all[place]
+        if isinstance(found, Unread):
+            found.into(self._all)
+            return self[place]
+        return found
 
     def __iter__(self) -> Iterator[Value]:
-        return iter(self._all[: self._length])
+        return iter(self._whole())
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -228,11 +262,11 @@ class Draft:
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
-        for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
-            setattr(self, name, value)
-        self.newest, self.taken, self.entries = dict(run.newest), dict(run.taken), dict(run.entries)
-        self.calls, self.timers = dict(run.calls), dict(run.timers)
-        self.new, self.at = [], at
+        self.id, self.workflow, self.version, self.fingerprint = run.id, run.workflow, run.version, run.fingerprint
+        self.tenant, self.root, self.seq, self.started, self.at = run.tenant, run.root, run.seq, run.started, at
+        self.config, self.values, self.outcome, self.why, self.new = run.config, run.values, run.outcome, run.why, []
+        self.newest, self.taken = dict(run.newest), dict(run.taken)
+        self.entries, self.calls, self.timers = dict(run.entries), dict(run.calls), dict(run.timers)
 
     def run(self) -> Run:
         """The run as it is now. The draft is used up: its parts belong to the run."""
@@ -278,7 +312,8 @@ class Draft:
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        return Call(*named, request, reads, status, self.at, event.due, event.cuts, faults, "", untouched, event.kind)
+        call = Call(*named, request, reads, status, self.at, event.due, event.cuts, faults, "", untouched, event.kind)
+        return attrs.evolve(call, renamed=before.renamed) if before and before.renamed else call
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:
@@ -320,17 +355,21 @@ def _call_deferred(draft: Draft, event: CallDeferred) -> None:
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
     if not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
 
 
 def _call_completed(draft: Draft, event: CallCompleted) -> None:
-    call = draft.calls.pop(event.call, None)
-    draft.value(_state(event.call), event.value, call, event.warnings, event.trusted)
+    _over(draft, event.call, event.value, event.warnings, event.trusted)
+
+
+def _over(draft: Draft, id: str, value: Payload, warnings: tuple[str, ...] = (), trusted: str = "") -> None:
+    call = draft.calls.pop(id, None)
+    draft.value(call.state if call else id.rpartition("#")[0], value, call, warnings, trusted)
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:
     if event.again is None and not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
     elif event.again is not None:
         faults = (
             tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
@@ -364,12 +403,38 @@ def _finished(draft: Draft, event: Finished) -> None:
     draft.calls, draft.timers = {}, {}
 
 
+def _migrated(draft: Draft, event: Migrated) -> None:
+    """What was counted under an old name goes on under the new one, and stays under the old: a state that is called so
+    now does not begin its entries, and so the keys of its calls, once more.
+    """
+    draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
+    draft.config = Config(event.states, event.history)
+    names = dict(event.renamed)
+    if not names:
+        return
+    values = [attrs.evolve(value, by=called(value.by, names)) for value in draft.recorded()]
+    draft.values, draft.new = Trail(values), []
+    kept = sorted(value.id for value in draft.newest.values())
+    draft.newest = {(values[id].by, values[id].payload.contract): values[id] for id in kept}
+    for state, count in list(draft.entries.items()):
+        now = called(state, names)
+        draft.entries[now] = max(count, draft.entries.get(now, 0))
+    draft.calls = {id: attrs.evolve(call, renamed=called(call.state, names)) for id, call in draft.calls.items()}
+
+
+def called(path: str, names: Mapping[str, str]) -> str:
+    """What a state is called after a migration; one inside a compound goes with it."""
+    inside, rest = path, ""
+    while inside:
+        if inside in names:
+            return names[inside] + rest
+        inside, slash, name = inside.rpartition("/")
+        rest = slash + name + rest
+    return path
+
+
 def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
     """Recorded, and nothing fires."""
-
-
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
@@ -391,6 +456,7 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
+    Migrated: _migrated,
     Erased: _noted,
     Purged: _noted,
     Switched: _noted,

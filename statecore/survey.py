@@ -14,6 +14,7 @@ import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.check import from_outside, may_fail
+from statecore.contract import spelled
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
 from statecore.messages import Failed
 from statecore.person import Person
@@ -88,7 +89,7 @@ class Survey:
     def lines(self) -> Iterator[str]:
         chart, table = self.machine.chart, self.machine.table
         within = f", within {spoken(chart.within)}" if chart.within is not None else ""
-        yield f"{chart.name} {chart.version}, takes {chart.takes.__name__}{within}"
+        yield f"{chart.name} {chart.version}, takes {spelled(chart.takes)}{within}"
         if chart.doc:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
@@ -132,7 +133,7 @@ class Survey:
         return {
             "workflow": chart.name,
             "version": chart.version,
-            "takes": chart.takes.__name__,
+            "takes": spelled(chart.takes),
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
             "transitions": [

@@ -17,6 +17,7 @@ import msgspec
 from statecore.chart import START, Arrow, Chart
 from statecore.failures import Failure, OutcomeUnknown
 from statecore.messages import Completed, Elapsed, Failed, Signal, Trigger
+from statecore.versions import name_of
 
 MAX_CONFIGURATIONS = 300
 """A table is read as a whole by its checks and its fingerprint; beyond this size nobody reads its diff either."""
@@ -112,8 +113,8 @@ class Table:
         return tuple(dict.fromkeys([self.start.config, *(config for config, _ in self.rows)]))
 
     @cached_property
-    def _known(self) -> frozenset[Letter]:
-        return frozenset(self.letters)
+    def _known(self) -> dict[tuple[str | None, str, str], Letter]:
+        return {(letter.of, letter.kind, letter.type): letter for letter in self.letters}
 
     def letter(self, of: str | None, kind: type, payload: type) -> Letter | None:
         """The letter under which an outcome is looked up: the nearest ancestor that the workflow names.
@@ -123,7 +124,7 @@ class Table:
         for base in payload.__mro__:
             if base is Failure and issubclass(payload, OutcomeUnknown):
                 return None
-            if (found := Letter(of, kind.__name__, base.__name__)) in self._known:
+            if found := self._known.get((of, kind.__name__, name_of(base))):
                 return found
         return None
 
@@ -163,12 +164,12 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
     for node in chart.failing:
         chain = chart.chain(node.path)
         named = {p for a in chart.arrows if a.kind is Failed and a.source in chain for p in a.payloads} | {Failure}
-        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), cls.__name__)):
-            out[Letter(node.path, "Failed", failure.__name__)] = _answering(chart, chain, Failed, failure)
+        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), name_of(cls))):
+            out[Letter(node.path, "Failed", name_of(failure))] = _answering(chart, chain, Failed, failure)
     for path in chart.timed:
         out[Letter(path, "Elapsed", NoneType.__name__)] = tuple(_when_over(chart, path))
     for payload in dict.fromkeys(p for a in chart.arrows if a.kind is Signal for p in a.payloads):
-        out[Letter(None, "Signal", payload.__name__)] = _answering(chart, tuple(chart.nodes), Signal, payload)
+        out[Letter(None, "Signal", name_of(payload))] = _answering(chart, tuple(chart.nodes), Signal, payload)
     return out
 
 
@@ -202,12 +203,12 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
             out |= {Letter(node.path, "Completed", given.name): given.cls for given in specialist.gives}
     for node in chart.failing:
         out |= {
-            Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads
+            Letter(node.path, "Failed", name_of(p)): p for a in chart.arrows if a.kind is Failed for p in a.payloads
         }
         out[Letter(node.path, "Failed", "Failure")] = Failure
     out |= {Letter(path, "Elapsed", NoneType.__name__): NoneType for path in chart.timed}
     return out | {
-        Letter(None, "Signal", p.__name__): p
+        Letter(None, "Signal", name_of(p)): p
         for a in chart.arrows
         if a.kind is Signal
         for p in a.payloads

@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+import statecore.checkpoint
 import statecore.decider
 from statecore import (
     Call,
@@ -178,6 +179,7 @@ class Acknowledging(SqliteLog):
 
 async def work(home: Path) -> None:
     statecore.decider.RETRY_BASE = SHORT
+    statecore.checkpoint.EVERY = 4  # so that a death may come in the middle of one, and every next life begins at one
     async with Engine(await Acknowledging.open(home / DATABASE), RUNS.values()) as engine:
         await engine.resume()
         for run, workflow in RUNS.items():

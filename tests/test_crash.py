@@ -153,9 +153,7 @@ async def passes(home: Path) -> dict[Point, int]:
     }
 
 
-@pytest.mark.parametrize(
-    "point", [point for point in Point if point not in (Point.DURING_RESUME, Point.DURING_MIGRATION)]
-)
+@pytest.mark.parametrize("point", [Point.BEFORE_APPEND, Point.AFTER_APPEND, Point.BEFORE_CALL, Point.AFTER_CALL])
 async def test_killed_at_every_pass_of_a_named_place(point: Point, mortal: Mortal, tmp_path: Path) -> None:
     """Rows 1-4: at the first, second ... pass, until a worker comes through; it passes as often as its log says, so
     that a place which nobody passes any more is missed here.

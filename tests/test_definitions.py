@@ -17,7 +17,20 @@ from tests.wrong import RIGHT, WRONG
 
 Definition = Callable[[], object]
 PURE = Path(statecore.__file__).parent
-CHECKED = ("chart", "check", "contract", "declare", "handover", "oracle", "person", "specialist", "table", "workflow")
+CHECKED = (
+    "chart",
+    "check",
+    "contract",
+    "declare",
+    "handover",
+    "migration",
+    "oracle",
+    "person",
+    "specialist",
+    "table",
+    "versions",
+    "workflow",
+)
 
 
 def refusal(define: Definition) -> DefinitionError:

@@ -459,7 +459,12 @@ def _filled(field: Any) -> Any:
         Payload: Payload("X", b"{}"),
         Payload | None: Payload("X", b"[]"),
     }
-    deep: dict[str, Any] = {"asked": (("q", True),), "history": (("h", ("a",)),), "reads": (1, 2)}
+    deep: dict[str, Any] = {
+        "asked": (("q", True),),
+        "history": (("h", ("a",)),),
+        "reads": (1, 2),
+        "renamed": (("a", "b"),),
+    }
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
 
@@ -940,7 +945,7 @@ async def test_deferred_calls_are_asked_again_when_another_ends(log: Log) -> Non
     async def counted(request: Job, call: Call) -> Piece:
         flying[0] += 1
         most[0] = max(most[0], flying[0])
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
         flying[0] -= 1
         return Piece()
 

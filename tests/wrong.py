@@ -21,6 +21,7 @@ from statecore import (
     Failed,
     Failure,
     History,
+    Migration,
     Newest,
     Parallel,
     Person,
@@ -29,12 +30,14 @@ from statecore import (
     Wait,
     Workflow,
     any_state,
+    contract,
     specialist,
+    upcaster,
 )
 from statecore.contract import contract_of
 from statecore.failures import Broken, Crashed, NotDone, OutcomeUnknown, Refused, Rejected, TimedOut
 from statecore.messages import Signal
-from tests.charts import Facts, Withdrawn, file_away, look_up, polish, write_plain
+from tests.charts import Facts, Overloaded, Withdrawn, file_away, look_up, polish, write_plain
 from tests.support import (
     Confidence,
     Draft,
@@ -1314,6 +1317,144 @@ def contract_of_local_types() -> object:
         other: "Elsewhere"  # type: ignore[name-defined]  # noqa: F821
 
     return contract_of(Local)
+
+
+@attrs.frozen
+@contract("Draft", version="2")
+class PagedDraft:
+    lines: tuple[str, ...]
+
+
+@specialist("write_pages", version="1", effect="pure")
+def write_pages(ticket: Ticket) -> PagedDraft: ...  # type: ignore[empty-body]
+
+
+@attrs.frozen(auto_exc=False)
+@contract("Overloaded", version="2")
+class Overrun(Transient):
+    load: float = 0.0
+
+
+@wrong
+def a_new_version_that_nobody_bridges() -> object:
+    """What one state gives and the next one takes is one contract in two versions, and nothing leads from one to the
+    other.
+    """
+
+    class Reply(Workflow[Ticket], version="1"):
+        drafting = State(write_pages, initial=True)
+        reviewing = State(critic)
+        sent = State(final=True)
+        drafted = drafting.to(reviewing, on=Completed[PagedDraft])
+        reviewed = reviewing.to(sent, on=Completed[Review])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+@wrong
+def a_failure_in_two_versions() -> object:
+    """Transitions could not tell them apart."""
+
+    @specialist("write_busily", version="1", effect="pure", fails=[Overrun, Overloaded])
+    def write_busily(ticket: Ticket) -> Draft: ...  # type: ignore[empty-body]
+
+    class Reply(Workflow[Ticket], version="1"):
+        drafting = State(write_busily, initial=True)
+        sent = State(final=True)
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+@wrong
+def a_specialist_that_gives_two_versions() -> object:
+    """Transitions could not tell them apart."""
+
+    @specialist("write_either", version="1", effect="pure")
+    def write_either(ticket: Ticket) -> Draft | PagedDraft: ...  # type: ignore[empty-body]
+
+    return write_either
+
+
+@wrong
+def a_contract_with_a_version_that_is_no_number() -> object:
+    """Nobody could say which comes next."""
+    return contract(version="2.1")
+
+
+@wrong
+def a_contract_without_its_parentheses() -> object:
+    """The decorator takes a version."""
+    return contract(Draft)  # type: ignore[arg-type]
+
+
+@wrong
+def an_upcaster_from_the_version_itself() -> object:
+    """It would lead nowhere."""
+    return upcaster(PagedDraft, "2")
+
+
+@wrong
+def two_upcasters_from_one_version() -> object:
+    """Which of them is meant?"""
+    kept = attrs.make_class("Kept", {"text": attrs.field(type=str)}, frozen=True)
+    upcaster(kept, "2")(shortened)
+    return upcaster(kept, "2")
+
+
+def shortened(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"text": stored["lines"][0]}
+
+
+def migrating(migrations: Any) -> object:
+    class Reply(Workflow[Ticket], version="2", migrations=migrations):
+        drafting = State(write_reply, initial=True, give=lone_request)
+        sent = State(final=True)
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+def lone_request(ticket: Ticket) -> ReplyRequest: ...  # type: ignore[empty-body]
+
+
+@wrong
+def migrations_that_are_no_list() -> object:
+    """One that stands alone."""
+    return migrating(Migration("Reply@1"))
+
+
+@wrong
+def migration_that_is_only_a_name() -> object:
+    """A text in the place of a migration."""
+    return migrating(["Reply@1"])
+
+
+@wrong
+def migration_from_nowhere() -> object:
+    """A name without a version."""
+    return migrating([Migration("Reply")])
+
+
+@wrong
+def two_migrations_from_one_place() -> object:
+    """Which of them is meant?"""
+    return migrating([Migration("Reply@1"), Migration("Reply@1", states={"writing": "drafting"})])
+
+
+@wrong
+def migration_to_a_state_that_is_not_there() -> object:
+    """A misspelt state."""
+    return migrating([Migration("Reply@1", states={"writing": "draftign"})])
+
+
+@wrong
+def migration_of_the_input() -> object:
+    """What the world gave has no state that could be called otherwise."""
+    return migrating([Migration("Reply@1", states={"start": "drafting"})])
 
 
 RIGHT: list[Callable[[], object]] = []

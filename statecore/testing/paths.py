@@ -206,7 +206,7 @@ def _failures(machine: Machine) -> dict[Letter, type[Failure]]:
         if not machine.chart.state(state).specialists:
             continue  # a function that says until when to wait: only its own fault makes it raise
         kinds = [*told_by_outcome(machine, state), *may_fail(machine.chart, machine.chart.nodes[state])]
-        known = [kind for kind in kinds if kind.__name__ in machine.contracts]
+        known = [kind for kind in kinds if machine.contract(kind)]
         same = [kind for kind in known if table.letter(state, Failed, kind) == letter]
         found |= {letter: same[0]} if same else {}
     return found

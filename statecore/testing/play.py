@@ -47,7 +47,7 @@ class Played:
     def result(self) -> Any:
         """What the last move was made on, as an object; None while the run is not finished."""
         found = self.run.result
-        return None if found is None else self.machine.contracts[found.contract].unpack(found)
+        return None if found is None else self.machine.read(found)
 
 
 def play(

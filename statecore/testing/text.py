@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from statecore.chart import Chart, Node
+from statecore.contract import spelled
 from statecore.log import Turn
 from statecore.person import Person
 from statecore.present import said, where
@@ -25,7 +26,7 @@ def table_text(workflow: type[Workflow[Any]]) -> str:
     The version of a specialist is no part of it, as it is none of the fingerprint.
     """
     machine = workflow.machine
-    head = f"{machine.name} {machine.chart.version}, takes {machine.chart.takes.__name__}"
+    head = f"{machine.name} {machine.chart.version}, takes {spelled(machine.chart.takes)}"
     states = aligned([(node.path, _policy(machine.chart, node)) for node in machine.chart.nodes.values()])
     return "\n".join([head, "", *states, "", *aligned(list(_rows(machine)))]) + "\n"
 

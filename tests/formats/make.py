@@ -1,4 +1,4 @@
-"""Makes the fixture of a format: `python -m tests.formats.make tests/formats/v2`, once, when a release has a new one.
+"""Makes the fixture of a format: `python -m tests.formats.make tests/formats/v3`, once, when a release has a new one.
 
 A directory holds `log.db`, as that release wrote it, and `runs.json`, what it rebuilt from it. Neither is ever
 made again: whatever comes later must read the one to the other.
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from statecore.checkpoint import Mark, taken
 from statecore.engine import Engine
 from statecore.events import (
     CallAsked,
@@ -33,7 +34,7 @@ from statecore.events import (
     SignalTaken,
 )
 from statecore.log import Append, Batch, Log
-from statecore.replay import rebuild
+from statecore.replay import rebuild, turns_of
 from statecore.retention import erase, not_system, purge
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -165,6 +166,9 @@ async def fill(path: Path) -> None:
             version += len(events)
         await purge(log, 0.0, 0.0, by="me", why="old")
         await switch(log, "saw", False, clock.now(), by="me", why="blunt")
+        [*_, last] = await turns_of(log, "ticket")
+        checkpoint = taken(await rebuild(log, "ticket"), last.head, Mark())
+        assert checkpoint and await log.keep(checkpoint)
         await erase(log, "erased", clock.now(), by="me", why="asked to")
 
 

@@ -1,5 +1,5 @@
 """Makes the fixture of what the second format learned later, waits and people: `python -m tests.formats.make_waiting
-tests/formats/v2-waiting`, once.
+tests/formats/v3.waiting`, once.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A user's module in which a type checker has nothing to find: mypy --strict and pyright accept every line of it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -14,6 +14,7 @@ from statecore import (
     Failed,
     Failure,
     History,
+    Migration,
     Newest,
     Parallel,
     Person,
@@ -23,7 +24,9 @@ from statecore import (
     Wait,
     Workflow,
     any_state,
+    contract,
     specialist,
+    upcaster,
 )
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Refuse, Verdict
@@ -225,6 +228,35 @@ class Waiting(Workflow[Ticket], version="1", within=timedelta(days=30)):
     seen = mixed.to(sent, on=Completed[Review])
     late = any_state.to(lost, on=Elapsed)
     gave_up = any_state.to(lost, on=Failed)
+
+
+# A contract in another version is the class that it was.
+@contract(version="2")
+@attrs.frozen
+class Memo:
+    lines: tuple[str, ...]
+
+
+@upcaster(Memo, "1")
+def in_lines(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"lines": stored["text"].split()}
+
+
+@specialist("file", version="1", effect="pure")
+async def file(memo: Memo) -> Ticket:
+    return Ticket(" ".join(Memo(memo.lines).lines))
+
+
+class Filing(Workflow[Memo], version="2", migrations=[Migration("Filing@1", states={"storing": "filing"})]):
+    filing = State(file, initial=True)
+    done = State(final=True)
+    filed = filing.to(done, on=Completed[Ticket], cond=lambda ticket: ticket.subject != "")
+    other = filing.to(done, on=Completed[Ticket])
+    gave_up = any_state.to(done, on=Failed)
+
+
+async def move(engine: Engine) -> list[str]:
+    return await engine.migrate("run", Filing, by="ops", why="release 2")
 
 
 # A run starts with the workflow's input.
