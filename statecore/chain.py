@@ -8,6 +8,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import attrs
@@ -15,6 +16,7 @@ import attrs
 from statecore.codec import NOTHING, Asides, decode, encode
 from statecore.errors import BadInput, Conflict, Unreadable
 from statecore.events import Erased, Event
+from statecore.run import ASKS
 
 
 @attrs.frozen
@@ -34,6 +36,9 @@ class Append:
     erase: bool = False
 
 
+NONE: Mapping[str, int] = MappingProxyType({})
+
+
 @attrs.frozen
 class Batch:
     """Appends that are committed together. `scopes`: ledger scopes that were read to decide, with their versions; each
@@ -42,8 +47,8 @@ class Batch:
     """
 
     appends: tuple[Append, ...]
-    scopes: Mapping[str, int] = attrs.field(factory=dict)
-    purge: Mapping[str, int] = attrs.field(factory=dict)
+    scopes: Mapping[str, int] = NONE
+    purge: Mapping[str, int] = NONE
 
 
 @attrs.frozen
@@ -75,6 +80,11 @@ class StreamInfo:
     started: float
     at: float
 
+    @property
+    def condition(self) -> str:
+        """The label, without the mark that a person is asked."""
+        return self.label.removesuffix(ASKS)
+
 
 @attrs.frozen
 class Flaw:
@@ -88,8 +98,17 @@ class Flaw:
 SaltSource = Callable[[], bytes]
 
 
-def fresh_salt() -> bytes:
-    return secrets.token_bytes(16)
+def fresh_salts() -> SaltSource:
+    """Random bytes, 16 for each turn, drawn for many turns at once: each draw gives the interpreter lock away, and
+    beside a thread that writes it comes back late.
+    """
+
+    def drawn() -> Iterator[bytes]:
+        while True:
+            page = secrets.token_bytes(4096)
+            yield from (page[start : start + 16] for start in range(0, len(page), 16))
+
+    return drawn().__next__
 
 
 GENESIS = bytes(32)
@@ -212,6 +231,9 @@ class Head:
     digest: bytes = GENESIS
     label: str = ""
     key: int = 0
+
+    def is_at(self, version: int, digest: bytes) -> bool:
+        return (self.version, self.digest) == (version, digest)
 
 
 def check(batch: Batch, heads: Mapping[str, Head], scopes: Mapping[str, int]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast, overload
 import attrs
 
 from statecore.call import Call, CallState
-from statecore.check import edges
+from statecore.check import edges_of
 from statecore.contract import contract_of, spelled
 from statecore.errors import DefinitionError
 from statecore.events import Payload
@@ -20,6 +20,7 @@ from statecore.failures import ChildFailed, Failure, printable
 from statecore.messages import Completed, Failed
 from statecore.run import Run
 from statecore.specialist import Effect, Specialist
+from statecore.versions import split
 from statecore.workflow import Machine, Workflow
 
 I = TypeVar("I")  # noqa: E741 - input and output, as everywhere in the typing of specialists
@@ -105,8 +106,8 @@ class _Later:
         found = (machine.chart.name, machine.chart.version, machine.chart.takes)
         if found != (self.name, self.version, self.takes):
             raise DefinitionError(
-                f"child {self.name} {self.version} was declared to take {self.takes.__name__}, and what is there is"
-                f" {found[0]} {found[1]}, which takes {found[2].__name__}: make the two agree"
+                f"child {self.name} {self.version} was declared to take {spelled(self.takes)}, and what is there is"
+                f" {found[0]} {found[1]}, which takes {spelled(found[2])}: make the two agree"
             )
         _compared(machine, self.gives)
         return machine
@@ -122,7 +123,7 @@ def _compared(machine: Machine, declared: tuple[type, ...] | None) -> tuple[type
                 " let a specialist give the result, or say child(..., gives=...)"
             )
         return found
-    if missing := [cls.__name__ for cls in found if cls not in declared]:
+    if missing := [spelled(cls) for cls in found if cls not in declared]:
         listed = ", ".join(spelled(cls) for cls in declared)
         raise DefinitionError(
             f"child {machine.name} may complete with {' or '.join(missing)}, expected only what gives={listed} says: add it"
@@ -138,7 +139,7 @@ def completions(machine: Machine) -> tuple[tuple[type, ...], str]:
     ends = {node.path for node in nodes.values() if node.final and node.parent is None and node.outcome != "failed"}
     found: dict[type, None] = {}
     silent = ""
-    for edge in edges(machine.chart, machine.table):
+    for edge in edges_of(machine.chart, machine.table):
         if ends.isdisjoint(edge.move.config.states) or edge.spent or issubclass(edge.gives, Failure):
             continue
         if attrs.has(edge.gives):
@@ -162,7 +163,11 @@ def specialists(machine: Machine) -> Iterator[Specialist[Any, Any]]:
 def outcome(call: Call, specialist: Specialist[Any, Any], run: Run) -> Completed[Any] | Failed[Failure]:
     """What the end of a child run is for the call whose work it was."""
     result = run.result
-    contract = specialist.gives_named(result.contract) if result and run.outcome in ("completed", "partial") else None
+    contract = (
+        specialist.gives_named(split(result.contract)[0])
+        if result and run.outcome in ("completed", "partial")
+        else None
+    )
     if contract is not None and result is not None:
         partly = (f"the child run {run.id} is partial",) if run.outcome == "partial" else ()
         warnings = (*run.values[-1].warnings, *partly)

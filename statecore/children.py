@@ -67,11 +67,11 @@ class Children:
         declared = _specialist(machine, call).machine
         assert declared is not None
         child = declared()
-        value = machine.contracts[call.request.contract].unpack(call.request)
+        value = child.takes.unpack(call.request)
         trusted = DERIVED if all(parent.values[id].trusted for id in call.reads) else ""
         start = Start(call.child, value, at, parent.tenant, parent.root, trusted, parent.id, parent.depth + 1)
         events, run = step(child, Run(id=call.child), start, self._engine._admission)
-        yield Begun(child, run, Append(run.id, 0, events, at, "Start", run.condition))
+        yield Begun(child, run, Append(run.id, 0, events, at, "Start", run.label))
         yield from self.begun(child, run, events, at)
 
     # -- after each turn of a parent
@@ -127,7 +127,7 @@ class Children:
                 return
             begun = list(self._born(held.machine, held.run, call, self._engine.clock.now()))
             async with self._engine._beginning(begun):
-                await self._engine._append([each.append for each in begun])
+                await self._engine._append(*(each.append for each in begun))
                 self._engine._hold(begun)
 
     # -- endings

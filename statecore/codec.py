@@ -56,20 +56,14 @@ class _Shape:
 
     def write(self, event: Event, payloads: list[Payload]) -> msgspec.Struct:
         values = self.values(event)
-        if self.payloads or self.floats:
-            values = self._replace(values, payloads)
-        return self.row(self.version, self.fields(*values))
-
-    def _replace(self, values: tuple[Any, ...], payloads: list[Payload]) -> tuple[Any, ...]:
-        replaced = list(values)
         for place in self.floats:
             if values[place] is not None and not isfinite(values[place]):
                 raise BadInput(f"{self.event.__name__} holds the time {values[place]}: finite seconds are expected")
         for place in self.payloads:
             if values[place] is not None:
-                replaced[place] = len(payloads)
                 payloads.append(values[place])
-        return tuple(replaced)
+                values = (*values[:place], len(payloads) - 1, *values[place + 1 :])
+        return self.row(self.version, self.fields(*values))
 
     def read(self, fields: msgspec.Struct, payloads: list[Payload]) -> Event:
         values = msgspec.structs.astuple(fields)
@@ -249,7 +243,10 @@ def _join(payloads: list[Payload]) -> tuple[bytes, Asides]:
     text = b"[%b]" % b",".join([_place(payload, asides) for payload in payloads])
     _bounded("payloads", len(text))
     try:
-        back = [stored.payload(asides).data for stored in _stored.decode(text)]
+        back = [
+            asides.get(bytes.fromhex(stored.aside)) if stored.aside else bytes(stored.value)
+            for stored in _stored.decode(text)
+        ]
         whole = all(bytes(_value.decode(data)) == data for data in asides.values())
     except (msgspec.MsgspecError, ValueError) as fault:
         raise BadInput(f"a payload is not JSON: {fault}: encode it with its contract") from None

@@ -9,6 +9,7 @@ from statecore.errors import DefinitionError
 from statecore.guard import Guard
 from statecore.messages import Trigger
 from statecore.specialist import I, O, Specialist
+from statecore.wait import Span, Wait
 
 P = TypeVar("P")
 V = TypeVar("V")
@@ -81,16 +82,17 @@ def _transition(
 class State(_Source):
     """A named place; may have one thing to do.
 
-    `does`: the specialist called when the state is entered. `give`: the function that makes its request of recorded
+    `does`: the specialist called when the state is entered, or the `Wait` until it is left. `give`: the function that makes its request of recorded
     values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
     `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
     contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take,
-    600 where it says nothing, and of a child workflow as long as that takes. `says`: a sentence for operators.
+    600 where it says nothing, and of a child workflow as long as that takes. `within`: the deadline of the state, from
+    each time it is entered; its passing is `Elapsed`. `says`: a sentence for operators.
     """
 
     def __init__(
         self,
-        does: Specialist[I, O] | None = None,
+        does: Specialist[I, O] | Wait | None = None,
         *,
         initial: bool = False,
         final: bool = False,
@@ -100,9 +102,12 @@ class State(_Source):
         fallback: Sequence[Specialist[I, O]] = (),
         guards: Sequence[Guard[I] | Guard[O]] = (),
         timeout: float | None = None,
+        within: Span | None = None,
         says: str = "",
     ) -> None:
-        self.does, self.give, self.attempts, self.says = does, give, attempts, says
+        self.wait = does if isinstance(does, Wait) else None
+        self.does = None if isinstance(does, Wait) else does
+        self.give, self.attempts, self.within, self.says = give, attempts, within, says
         self.timeout, self.limited = TIMEOUT if timeout is None else timeout, timeout is not None
         self.initial, self.final, self.outcome = initial, final, outcome
         self.fallback, self.guards = _listed("fallback", fallback), _listed("guards", guards)
@@ -115,7 +120,7 @@ class State(_Source):
         return Several((*self.places(), *other.places()))
 
     @property
-    def within(self) -> float | None:
+    def limit(self) -> float | None:
         """Seconds that an attempt may take; None for a child workflow where nothing was said."""
         child = self.does is not None and self.does.kind == "workflow"
         return self.timeout if self.limited or not child else None
@@ -166,27 +171,28 @@ class History(State):
 
 class Compound:
     """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by
-    `name.to(...)`.
+    `name.to(...)`. `within`: its deadline, as a state's.
     """
 
     touching: ClassVar[list[Transition]]
     initial: ClassVar[bool]
     parallel: ClassVar[bool] = False
+    within: ClassVar[Span | None]
 
-    def __init_subclass__(cls, *, initial: bool = False) -> None:
+    def __init_subclass__(cls, *, initial: bool = False, within: Span | None = None) -> None:
         if any(base.__module__ != __name__ for base in cls.__bases__):
             raise DefinitionError(
                 f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone"
             )
         if words := [
             word
-            for word in ("touching", "initial", "parallel", "to")
+            for word in ("touching", "initial", "parallel", "within", "to")
             if isinstance(vars(cls).get(word), State | Transition | type)
         ]:
             raise DefinitionError(
                 f"{cls.__name__}: `{words[0]}` is a word of {cls.__bases__[0].__name__} itself: choose another name"
             )
-        cls.touching, cls.initial = [], initial
+        cls.touching, cls.initial, cls.within = [], initial, within
 
     @classmethod
     def to(

@@ -30,10 +30,10 @@ TRACEBACK_LIMIT = 16_384
 
 
 class Dispatcher:
-    """`home`: the directory of the log, told to every specialist."""
+    """`home`: the directory of the log, told to every specialist. `now`: the time that an outcome came."""
 
-    def __init__(self, home: str) -> None:
-        self.home = home
+    def __init__(self, home: str, now: Callable[[], float]) -> None:
+        self.home, self._now = home, now
         self._working: set[asyncio.Task[Any]] = set()
 
     def watch(self, flight: asyncio.Task[Any]) -> None:
@@ -47,7 +47,7 @@ class Dispatcher:
     async def run(
         self, specialist: Specialist[Any, Any], request: Any, call: Call, limit: float, late: Late
     ) -> Outcome | None:
-        """The outcome of one attempt; None where it was stopped from outside. `limit` in seconds.
+        """The outcome of one attempt, with its time; None where it was stopped from outside. `limit` in seconds.
 
         Async work is only as stoppable as it lets itself be: one that swallows its cancellation is waited for.
         """
@@ -59,21 +59,23 @@ class Dispatcher:
             async with scope:
                 failpoint(Point.BEFORE_CALL)
                 if specialist.is_async:
-                    outcome: Outcome = completed(await watched(specialist.fn(*args), call), call)
+                    value = await watched(specialist.fn(*args), call)
+                    outcome: Outcome = completed(value, call, self._now())
                 else:
-                    outcome = await _in_thread(specialist, args, call, late)
+                    outcome = attrs.evolve(await _in_thread(specialist, args, call, late), at=self._now())
                 failpoint(Point.AFTER_CALL)
             return outcome
         except asyncio.CancelledError as error:
-            return None if task.cancelling() else failed(error, call, specialist)
+            return None if task.cancelling() else failed(error, call, specialist, self._now())
         except TimeoutError as error:
             if scope.expired():
-                return Failed(TimedOut(f"no outcome after {limit:g} s", limit), call.id, call.attempt, rank=call.rank)
-            return failed(error, call, specialist)
+                why = TimedOut(f"no outcome after {limit:g} s", limit)
+                return Failed(why, call.id, call.attempt, self._now(), rank=call.rank)
+            return failed(error, call, specialist, self._now())
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return failed(error, call, specialist)
+            return failed(error, call, specialist, self._now())
         finally:
             self._working.discard(task)
 
@@ -87,18 +89,18 @@ class Dispatcher:
             flight.cancel()
 
 
-def completed(value: Any, call: Call) -> Completed[Any]:
+def completed(value: Any, call: Call, at: float = 0.0) -> Completed[Any]:
     said = value.warnings if isinstance(value, Warned) else ()
     value = value.value if isinstance(value, Warned) else value
-    return Completed(value, call.id, call.attempt, rank=call.rank, warnings=said)
+    return Completed(value, call.id, call.attempt, at, rank=call.rank, warnings=said)
 
 
-def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any]) -> Failed[Failure]:
+def failed(error: BaseException, call: Call, specialist: Specialist[Any, Any], at: float = 0.0) -> Failed[Failure]:
     """What a specialist raised, as a value. Whether it may end so is for the decider to judge."""
     kind = type(error)  # an exception that was made to raise when it is asked would answer isinstance so
     detail = "" if issubclass(kind, specialist.may_fail()) else _traceback(error)
     failure: Any = error if issubclass(kind, Failure) else Crashed(kind.__name__, told(error))
-    return Failed(failure, call.id, call.attempt, detail=detail, rank=call.rank)
+    return Failed(failure, call.id, call.attempt, at, detail=detail, rank=call.rank)
 
 
 def _traceback(error: BaseException) -> str:

@@ -20,7 +20,11 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from statecore.admission import Guarded
+from statecore.alarm import Alarms
+from statecore.asking import stale
+from statecore.asks import LABELS, how_it_ended
 from statecore.call import Call, CallState
+from statecore.checkpoint import Mark, taken
 from statecore.child import waiting
 from statecore.children import Begun, Children
 from statecore.clock import Clock, SystemClock
@@ -46,33 +50,45 @@ from statecore.events import (
     Cancelled,
     Event,
     Moved,
+    Payload,
     SignalTaken,
 )
 from statecore.failpoint import Point, failpoint
 from statecore.failures import Failure, NotDone, OutcomeUnknown, Rejected, told
-from statecore.family import named_like_a_child
+from statecore.family import descendants, named_like_a_child
 from statecore.fork import fork
 from statecore.guard import Defer, Guard, Question, Side, Verdict
 from statecore.ledger import Ledger
-from statecore.log import Append, Batch, Log
+from statecore.log import Append, Batch, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
-from statecore.replay import rebuild
+from statecore.replay import rebuild, recall
 from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.signals import Answer, heard
 from statecore.specialist import Specialist
+from statecore.standing import held_up, migrating
 from statecore.switches import switches
+from statecore.table import payload_types
+from statecore.versions import name_of
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-OPEN = frozenset({"running", "waiting", "paused", "parked"})
-"""The conditions of a run that is not finished, and so the labels to look for after a crash."""
+OPEN = frozenset({"running", "waiting", "paused", "parked"}) | LABELS
+"""The labels of runs that are not finished, which are looked for after a crash."""
 
 GRACE = 2.0
 """Seconds that `close` gives the calls in flight to end by themselves."""
+
+YIELD = 16
+"""Turns that one run takes in a row before it lets the others in: a log in memory makes nobody wait."""
+
+RESTING = 64
+"""Runs at rest that stay in memory, those that were touched last: who spoke to one tends to speak again soon. However
+many more there are, they are taken up from the log when somebody asks for them.
+"""
 
 LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
 """Events after which a guard that holds a call may answer differently."""
@@ -98,7 +114,7 @@ class _Held:
     """A run in memory. `parked`: why nothing can be done with it here. `ready`: what a crash cut is decided about,
     calls may start. `users`: tasks that are about to take a turn of it, or are taking one. `flights`: dispatched
     calls, each with its attempt. `timers`: by call and wake. `first`: the cancellation that was decided before anything
-    else of it was taken up. `children`: the child runs that are seen to.
+    else of it was taken up. `mark`: how far its checkpoints reach. `children`: the child runs that are seen to.
     """
 
     run: Run
@@ -107,6 +123,7 @@ class _Held:
     ready: bool = True
     users: int = 0
     first: Cancel | None = None
+    mark: Mark = Mark()
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     flights: dict[tuple[str, int, int, int], asyncio.Task[None]] = attrs.field(factory=dict)
     timers: dict[tuple[str, float], asyncio.TimerHandle] = attrs.field(factory=dict)
@@ -118,6 +135,24 @@ class _Held:
         if self.machine is None:
             raise UnknownWorkflow(self.parked)
         return self.machine
+
+
+def _far(run: Run) -> list[tuple[float, Elapsed]]:
+    """The waits and deadlines of a run, each with the input that says it is over."""
+    people = [call for call in run.calls.values() if call.status is CallState.STARTED and call.wake is not None]
+    return [
+        *((timer.due, Elapsed(state=timer.state)) for timer in run.timers.values()),
+        *((call.wake or 0.0, Elapsed(call=call.id)) for call in people),
+    ]
+
+
+def _same(machine: Machine, stored: Payload, value: Any) -> bool:
+    """Whether a stored value is this one, in whatever version it was stored."""
+    kind: Any = type(value)
+    contract = contract_of(kind)
+    if machine.reader(stored.contract, contract.cls) is None:
+        return False
+    return contract.pack(machine.read(stored, contract.cls)) == contract.pack(value)
 
 
 def _flight(call: Call) -> tuple[str, int, int, int]:
@@ -145,10 +180,12 @@ class Engine:
         self.ledger = Ledger()
         self._guards = tuple(guards)
         self._admission: Guarded | None = None
-        self._dispatcher = Dispatcher(str(log.home or ""))
+        self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
+        self._alarms = Alarms(self.clock, self._ring)
         self._held: dict[str, _Held] = {}
         self._children = Children(self)
-        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, _Held] = {}
+        self._taking_up: dict[str, asyncio.Future[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -188,16 +225,35 @@ class Engine:
         await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 
-    async def run(self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "") -> Run:
-        """Begin a run and wait until it is at rest."""
-        return await self.wait(await self.start(workflow, value, run=run, tenant=tenant))
+    async def run(
+        self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "", follow: bool = False
+    ) -> Run:
+        """Begin a run and wait until it is at rest. `follow`: as for `wait`."""
+        return await self.wait(await self.start(workflow, value, run=run, tenant=tenant), follow=follow)
 
-    async def wait(self, run: str) -> Run:
-        """The run as soon as nothing of it is in flight or timed here: finished, parked, or waiting for the world
-        outside.
+    async def wait(self, run: str, *, follow: bool = False) -> Run:
+        """The run as soon as it is at rest: finished, parked, or waiting for what is not this engine's to do, a person,
+        a signal, a `Wait` or a deadline. The next attempt of a call is waited for.
 
+        `follow`: through its waits and deadlines too, however long, until it is finished or nothing more is timed.
         Raises UnknownRun; LogError where the log failed meanwhile.
         """
+        found = await self._rest(run)
+        while follow and not found.outcome and (timed := self._timed(run)):
+            await self._alarms.passed(*timed)
+            if self._closing:
+                break
+            for name in timed:
+                if name == run or name not in self._alarms:
+                    await self._resume_one(name)
+            found = await self._rest(run)
+        return found
+
+    def _timed(self, run: str) -> list[str]:
+        """Which of a run and those that stand below it wait for a time."""
+        return [*([run] if run in self._alarms else []), *descendants(run, self._alarms)]
+
+    async def _rest(self, run: str) -> Run:
         held = self._held.get(run)
         if held is None:
             return await self.state(run)
@@ -246,36 +302,48 @@ class Engine:
         async with self._holding(run):
             pass
 
-    async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str) -> Run:
-        """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
+    async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str, shown: str = "") -> Run:
+        """Answer a call to a person; or settle one that is parked, with its result or NotDone. The run as it is then.
 
-        Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does
-        not admit the result, or what is said cannot be kept.
+        `shown`: the digest of what whoever answers was shown, or its first characters (see `asking.shown`); it is
+        refused where something else is asked by now. Raises UnknownRun, UnknownCall, NotPossible where nothing is asked
+        (any more), or of somebody else, BadInput where the contract does not admit the answer, or what is said
+        cannot be kept. Nothing is recorded then.
         """
         if not by:
-            raise BadInput("expected the name of who settles the call, found none: say `by`")
+            raise BadInput("expected the name of who answers, or who settles the call, found none: say `by`")
         if isinstance(outcome, OutcomeUnknown):
             raise BadInput("expected what became of the call, found OutcomeUnknown: answer its result or NotDone")
 
         def settlement(held: _Held) -> Input:
-            found = self._parked_call(held, call)
+            found = self._answerable(held, call)
+            if shown and (why_not := stale(held.run, found, shown)):
+                raise NotPossible(f"{why_not}: look at what is asked, `statecore asks`, and answer that")
+            if found.kind == "person" and not isinstance(outcome, Failure):
+                now = self.clock.now()
+                return Completed(outcome, found.id, found.attempt, now, by, why, rank=found.rank)
             if isinstance(outcome, Failure):
                 kind: Any = type(outcome)
                 contract_of(kind).pack(outcome)
                 return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-            self._door(held, found, type(outcome).__name__).pack(outcome)
+            self._door(held, found, name_of(type(outcome))).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
-        events, settled = await self._shielded(self._hear(run, settlement))
+        try:
+            events, settled = await self._shielded(self._hear(run, settlement))
+        except UnknownCall as error:
+            if over := await how_it_ended(self.log, run, call):
+                raise NotPossible(over) from None
+            raise error
         if any(isinstance(event, CallLate) for event in events):
-            raise NotPossible(f"{call} of {run} was settled by somebody else meanwhile: look at the run")
+            raise NotPossible(await how_it_ended(self.log, run, call) or f"{call} of {run} is over: look at the run")
         return settled
 
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
-        """The contracts that a parked call may be settled with. Raises as `answer` does."""
+        """The contracts that a call may be answered with. Raises as `answer` does."""
         async with self._holding(run) as held:
             held.loaded()
-            return self._specialist(held, self._parked_call(held, call)).gives
+            return self._specialist(held, self._answerable(held, call)).gives
 
     async def drain(self) -> None:
         """Wait until every run that this engine holds is at rest."""
@@ -307,7 +375,7 @@ class Engine:
             taken = next(event for event in events if isinstance(event, SignalTaken))
             if taken.value == ERASED:
                 raise NotPossible(f"the signal {signal.id!r} was taken by {run}, and its payloads were erased since")
-            if taken.value != machine.contracts[taken.value.contract].pack(signal.value):
+            if not _same(machine, taken.value, signal.value):
                 raise BadInput(
                     f"the signal {signal.id!r} of {signal.by or 'nobody'} was taken by {run} with another value: give a"
                     " new one an id of its own"
@@ -318,7 +386,8 @@ class Engine:
         """The contracts of the signals that the workflow of a run knows. Raises UnknownRun, UnknownWorkflow."""
         async with self._holding(run) as held:
             machine = held.loaded()
-            return tuple(machine.contracts[letter.type] for letter in machine.table.letters if letter.kind == "Signal")
+            types = payload_types(machine.chart)
+            return tuple(contract_of(types[letter]) for letter in machine.table.letters if letter.kind == "Signal")
 
     async def fork(self, run: str, at: int, *, by: str, why: str, new: str = "") -> str:
         """Begin a run that shares the first `at` events of another, and see to it; its id. The other stays as it is.
@@ -355,6 +424,45 @@ class Engine:
                 await self._take(held, cancel)
             return held.run
 
+    async def migrate(self, runs: str | Iterable[str], to: type[Workflow[Any]], *, by: str, why: str) -> list[str]:
+        """Let open runs go on with another declaration, all of them or none, in one commit; `resume` takes them up.
+
+        Raises UnknownRun, Unreadable; NotPossible where a run is worked on here, or could not go on with `to`, with
+        every reason.
+        """
+        names = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
+        if not (names and by):
+            raise BadInput("expected the runs to migrate and who says so, found none: say `runs` and `by`")
+        return await self._shielded(self._migrate(names, self.registry.add(to), by, why))
+
+    async def _migrate(self, names: list[str], machine: Machine, by: str, why: str) -> list[str]:
+        if self._broken is not None:
+            raise self._broken
+        if busy := [name for name in names if name in self._taking_up or self._working(name)]:
+            raise NotPossible(f"{', '.join(busy)}: worked on here: migrate what is at rest, or before it is taken up")
+        done = asyncio.get_running_loop().create_future()
+        self._taking_up |= dict.fromkeys(names, done)
+        try:
+            for name in names:
+                if (held := self._held.pop(name, None)) is not None:
+                    self._deferred.pop(held.run.id, None)
+                    self._resting.pop(held.run.id, None)
+            found = [await rebuild(self.log, name) for name in names]
+            at = self.clock.now()
+            moves = migrating(machine, found, at, by=by, why=why)
+            await self._append(
+                *[Append(run.id, run.seq - 1, (event,), at, "Migrate", run.label) for event, run in moves]
+            )
+        finally:
+            for name in names:
+                self._taking_up.pop(name, None)
+            done.set_result(None)
+        return names
+
+    def _working(self, name: str) -> bool:
+        held = self._held.get(name)
+        return name in self._starting or (held is not None and not self._at_rest(held))
+
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
 
@@ -364,6 +472,7 @@ class Engine:
         """
         self._closing = True
         self._admission = _Closing(self.ledger, self._admission.guards if self._admission else self._guards)
+        self._alarms.stop()
         for held in self._held.values():
             self._stop_timers(held)
         try:
@@ -422,8 +531,11 @@ class Engine:
             held.loaded()
             return await self._take(held, said(held)), held.run
 
-    async def _take(self, held: _Held, input: Input) -> tuple[Event, ...]:
-        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run."""
+    async def _take(self, held: _Held, input: Input, onward: list[Call] | None = None) -> tuple[Event, ...]:
+        """One turn: decide, append, fold, act. Between deciding and queueing nothing else of this process can run.
+
+        `onward`: of a flight that has landed; a call that starts may be put there for it to go on with.
+        """
         async with held.lock:
             if self._broken is not None:
                 raise self._broken
@@ -431,23 +543,25 @@ class Engine:
             events, after = step(held.loaded(), held.run, input, admission)
             if not events:
                 return ()
-            own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
+            own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
             begun = self._begun(held, after, own)
             failpoint(Point.BEFORE_APPEND)
             async with self._beginning(begun):
-                await self._append([own, *(each.append for each in begun)])
+                turn = await self._append(own, *(each.append for each in begun))
                 failpoint(Point.AFTER_APPEND)
                 held.run = after
                 if isinstance(input, Start):
                     self._held[input.run] = held
                 self._hold(begun)
-        self._act(held, after.at)
+        self._act(held, after.at, onward)
+        if held.mark.due(after):
+            self._keep_checkpoint(held, turn.head)
         if after.outcome and after.parent:
             self._children.report(after)
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
-        if any(isinstance(event, LANDINGS) for event in events):
+        if self._deferred and any(isinstance(event, LANDINGS) for event in events):
             self._ask_again_soon()
         return events
 
@@ -486,9 +600,28 @@ class Engine:
                 self._children.report(each.run)
             self._release(held)
 
-    async def _append(self, appends: list[Append]) -> None:
+    def _keep_checkpoint(self, held: _Held, head: bytes) -> None:
+        """It is queued before the next turn of the run can be. Nobody waits for it, and it may fail: the next one has
+        its values too.
+        """
+        before, held.mark = held.mark, Mark(held.run.seq, held.mark.values)
+        with suppress(Exception):
+            if isinstance(self.log, KeepsCheckpoints) and (checkpoint := taken(held.run, head, before)):
+                keeping = self.log.keep(checkpoint)
+                held.mark = Mark(checkpoint.version, checkpoint.end)
+                self._track(self._kept(held, keeping, before))
+
+    async def _kept(self, held: _Held, keeping: Awaitable[bool], before: Mark) -> None:
+        kept = False
+        with suppress(LogError):
+            kept = await keeping
+        if not kept:
+            held.mark = Mark(held.mark.version, min(held.mark.values, before.values))
+
+    async def _append(self, *appends: Append) -> Turn:
+        """In one commit; the turn of the first."""
         try:
-            await self.log.append(Batch(tuple(appends)))
+            return (await self.log.append(Batch(appends)))[0]
         except (Conflict, BadInput):
             for append in appends:
                 self.ledger.forget(append.stream, append.events)
@@ -497,7 +630,7 @@ class Engine:
             self._fail(error)
             raise
 
-    def _act(self, held: _Held, now: float) -> None:
+    def _act(self, held: _Held, now: float, onward: list[Call] | None = None) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
@@ -510,7 +643,7 @@ class Engine:
                 self._dispatcher.stop_one(flight)
         for key, call in wanted.items():
             if key not in held.flights:
-                flight = held.flights[key] = self._spawn(held, partial(self._fly, held, machine, key, call))
+                flight = held.flights[key] = self._flight_for(held, machine, call, onward)
                 self._dispatcher.watch(flight)
         self._set_timers(held, now)
         self._children.act(held)
@@ -518,6 +651,14 @@ class Engine:
             self._deferred[held.run.id] = held
         else:
             self._deferred.pop(held.run.id, None)
+
+    def _flight_for(self, held: _Held, machine: Machine, call: Call, onward: list[Call] | None) -> "asyncio.Task[None]":
+        """The flight that has just landed, where there is one and it was not stopped; else a new one."""
+        task = asyncio.current_task()
+        if task is None or onward is None or onward or task.cancelling():
+            return self._spawn(held, partial(self._fly, held, machine, call))
+        onward.append(call)
+        return task
 
     def _ask_again_soon(self) -> None:
         if self._deferred and not self._asking:
@@ -537,8 +678,8 @@ class Engine:
         that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
         says.
         """
-        calls = held.run.calls.values()
-        wanted = {(call.id, call.wake): partial(self._elapsed, held, call) for call in calls if call.wake is not None}
+        waiting = [call for call in held.run.calls.values() if call.status is not CallState.STARTED]
+        wanted = {(call.id, call.wake): partial(self._elapsed, held, call) for call in waiting if call.wake is not None}
         for call, until, limit in self._children.limits(held):
             wanted[call.id, until] = partial(self._children.overdue, held, call, limit)
         self._stop_timers(held, {} if self._closing else wanted)
@@ -548,6 +689,28 @@ class Engine:
         for key, due in wanted.items():
             if key not in held.timers:
                 held.timers[key] = loop.call_later(max(0.0, key[1] - now), due)
+
+        far = [due for due, _ in _far(held.run)]
+        if not far:
+            self._alarms.drop(held.run.id)
+        elif min(far) <= now:
+            self._spawn(held, partial(self._over, held, min(far)))
+        else:
+            self._alarms.set(held.run.id, min(far), held.run.at)
+
+    def _ring(self, run: str, due: float) -> None:
+        held = self._held.get(run)
+        if held is not None and held.ready:
+            self._spawn(held, partial(self._over, held, due))
+        else:
+            self._track(self._quietly(None, partial(self._resume_one, run)))
+
+    async def _over(self, held: _Held, due: float) -> None:
+        """Take what is due by then, the earliest first."""
+        while found := [far for far in _far(held.run) if far[0] <= due]:
+            at, input = min(found, key=lambda far: far[0])
+            if not await self._take(held, attrs.evolve(input, at=max(self.clock.now(), at))):
+                return
 
     def _stop_timers(self, held: _Held, wanted: Container[tuple[str, float]] = ()) -> None:
         for key in [key for key in held.timers if key not in wanted]:
@@ -560,26 +723,44 @@ class Engine:
         if call.wake is not None:
             held.timers.pop((call.id, call.wake), None)
         if not self._closing:
-            self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
+            self._spawn(
+                held, partial(self._take, held, Elapsed(call=call.id, at=max(self.clock.now(), call.wake or 0.0)))
+            )
 
-    async def _fly(self, held: _Held, machine: Machine, key: tuple[str, int, int, int], call: Call) -> None:
-        """One attempt, from its dispatch to its turn. Only the work itself can be stopped; the turn is taken whole."""
+    async def _fly(self, held: _Held, machine: Machine, call: Call) -> None:
+        """One attempt after the other, each from its dispatch to its turn, as long as one turn starts the next. Only
+        the work itself can be stopped; the turn is taken whole.
+        """
+        onward, landed = [call], 0
+        while onward:
+            call = onward.pop()
+            try:
+                await self._attempt(held, machine, call, onward)
+            finally:
+                held.flights.pop(_flight(call), None)
+            landed += 1
+            if onward and landed % YIELD == 0:
+                await asyncio.sleep(0)
+
+    async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
         state = machine.chart.state(call.state)
-        try:
-            request = machine.contracts[call.request.contract].unpack(call.request)
-            outcome = await self._dispatcher.run(state.specialists[call.rank], request, call, state.timeout, self._late)
-            if outcome is not None:
-                await self._land(held, attrs.evolve(outcome, at=self.clock.now()))
-        finally:
-            held.flights.pop(key, None)
+        specialist = state.specialists[call.rank]
+        request = specialist.takes.unpack(call.request)
+        outcome = await self._dispatcher.run(specialist, request, call, state.timeout, self._late)
+        if outcome is not None:
+            await self._land(held, outcome, onward)
 
-    async def _land(self, held: _Held, outcome: Completed[Any] | Failed[Failure]) -> None:
+    async def _land(
+        self, held: _Held, outcome: Completed[Any] | Failed[Failure], onward: list[Call] | None = None
+    ) -> None:
         """An output that is too large for the log is a rejected one."""
         try:
-            await self._take(held, outcome)
+            await self._take(held, outcome, onward)
         except BadInput as fault:
             rejected = Rejected("the log", (told(fault),))
-            await self._take(held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank))
+            await self._take(
+                held, Failed(rejected, outcome.call, outcome.attempt, outcome.at, rank=outcome.rank), onward
+            )
 
     def _late(self, run: str, outcome: Completed[Any] | Failed[Failure]) -> None:
         """What becomes of the outcome of work that could not be stopped: nothing, but it is recorded."""
@@ -609,7 +790,7 @@ class Engine:
                 found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
             if found is None or held.machine is None:
                 return
-            self._door(held, call, type(found).__name__).pack(found)
+            self._door(held, call, name_of(type(found))).pack(found)
             settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
             settled = Failed(failure, call.id, at=at(), by=by, why=why)
@@ -642,6 +823,7 @@ class Engine:
     def _use(self, held: _Held) -> None:
         held.users += 1
         self._users += 1
+        self._resting.pop(held.run.id, None)
 
     def _release(self, held: _Held) -> None:
         held.users -= 1
@@ -687,28 +869,32 @@ class Engine:
         if call.status is CallState.STARTED and not call.kind:
             await self._take(held, Interrupted(call.id, self.clock.now()))
         elif call.status is CallState.DEFERRED and call.wake is None:
-            await self._take(held, Elapsed(call.id, self.clock.now()))
+            await self._take(held, Elapsed(call=call.id, at=self.clock.now()))
         elif call.status is CallState.UNKNOWN:
             self._reconcile(held, call.id)
 
     async def _load(self, name: str) -> _Held:
         try:
-            run = await rebuild(self.log, name)
+            run, mark = await recall(self.log, name)
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
-            return _Held(run, self.registry.of(run))
+            machine = self.registry.of(run)
+            why = held_up(machine, run)
+            return _Held(run, None if why else machine, why, mark=mark)
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
 
-    def _parked_call(self, held: _Held, name: str) -> Call:
+    def _answerable(self, held: _Held, name: str) -> Call:
         calls = held.run.calls
         found = calls.get(name) or next((call for call in calls.values() if call.state == name), None)
         if found is None:
             raise UnknownCall(f"{held.run.id} has no open call {name} (open: {', '.join(calls) or 'none'})")
-        if found.status is not CallState.UNKNOWN:
+        asked = found.kind == "person" and found.status is CallState.STARTED
+        if not asked and found.status is not CallState.UNKNOWN:
             raise NotPossible(
-                f"{found.id} of {held.run.id} is {found.status.value}: only a parked call is settled by hand"
+                f"{found.id} of {held.run.id} is {found.status.value}: only a question to a person is answered, or a"
+                " parked call settled, by hand"
             )
         return found
 
@@ -737,10 +923,30 @@ class Engine:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
         if self._at_rest(held):
             self._tell(held)
-            if held.run.outcome and self._held.get(held.run.id) is held:
-                del self._held[held.run.id]
+            if self._held.get(held.run.id) is held:
+                if held.run.outcome:
+                    del self._held[held.run.id]
+                elif self._asleep(held):
+                    self._keep_resting(held)
             if parent := self._held.get(held.run.parent):
                 self._settle(parent)
+
+    def _keep_resting(self, held: _Held) -> None:
+        self._resting[held.run.id] = held
+        if len(self._resting) > RESTING:
+            oldest = self._resting.pop(next(iter(self._resting)))
+            if self._at_rest(oldest) and self._held.get(oldest.run.id) is oldest:
+                del self._held[oldest.run.id]
+
+    def _asleep(self, held: _Held) -> bool:
+        """Whether to take the run up again would be to read it, and nothing else: it waits for a signal or a person."""
+
+        def asleep(call: Call) -> bool:
+            if call.status is CallState.UNKNOWN:
+                return self._specialist(held, call).reconcile is None
+            return call.status is CallState.STARTED and call.kind == "person"
+
+        return held.machine is not None and all(asleep(call) for call in held.run.calls.values())
 
     def _tell(self, held: _Held) -> None:
         for waiter in held.waiters:
@@ -777,14 +983,15 @@ class Engine:
         self._dispatcher.forget(task)
         self._release(held)
 
-    async def _quietly(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _quietly(self, held: _Held | None, work: Callable[[], Awaitable[Any]]) -> None:
         """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this
         run and no other.
         """
         try:
             await work()
         except Exception as error:
-            self._park(held, error)
+            if held is not None:
+                self._park(held, error)
 
     def _park(self, held: _Held, error: Exception) -> None:
         """Here and now nothing more can be done with a run; its log is as it was, and a later `resume` tries again."""
@@ -792,6 +999,7 @@ class Engine:
             return
         held.parked, held.machine = f"{type(error).__name__}: {error}", None
         self._stop_timers(held)
+        self._alarms.drop(held.run.id)
         self._deferred.pop(held.run.id, None)
         self._ask_again_soon()
 

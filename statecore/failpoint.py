@@ -18,6 +18,7 @@ class Point(StrEnum):
     AFTER_CALL = "after-call"
     DURING_RESUME = "during-resume"
     DURING_MIGRATION = "during-migration"
+    DURING_CHECKPOINT = "during-checkpoint"
 
 
 class _Armed:

@@ -39,7 +39,7 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
             f"{run} was {forked.outcome} at event {at}: fork it at an earlier one, from which it can go on"
         )
     copies = [Append(new, turn.version - len(turn.events), turn.events, turn.at, turn.cause) for turn in shared]
-    await log.append(Batch((*copies, Append(new, at, (said,), now, "Fork", forked.condition))))
+    await log.append(Batch((*copies, Append(new, at, (said,), now, "Fork", forked.label))))
 
 
 def _until(turns: Sequence[Turn], at: int) -> list[Turn]:

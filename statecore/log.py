@@ -11,11 +11,14 @@ stands or falls as a whole. Every Log keeps five promises, and `statecore.testin
 5. What is read is what was appended, byte for byte, or `Unreadable` is raised for that stream.
 """
 
+import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
+
+import attrs
 
 from statecore.chain import (
     GENESIS,
@@ -31,17 +34,18 @@ from statecore.chain import (
     Turn,
     check,
     drafts_of,
-    fresh_salt,
+    fresh_salts,
     link,
     place,
     redraft,
     sealed,
     stored,
 )
+from statecore.checkpoint import Checkpoint
 from statecore.errors import BadInput, LogError
 
 __all__ = [
-    "GENESIS", "Append", "Batch", "Flaw", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salt", "link",
+    "GENESIS", "Append", "Batch", "Flaw", "KeepsCheckpoints", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salts", "link",
     "sealed",
 ]  # fmt: skip
 
@@ -111,6 +115,27 @@ class Log(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class KeepsCheckpoints(Protocol):
+    """What a log may do besides: keep checkpoints. One that does not is a correct log, and reads long runs slower.
+
+    The checkpoints of a stream leave the log in the commit that erases its payloads or purges it.
+    """
+
+    def keep(self, checkpoint: Checkpoint) -> Awaitable[bool]:
+        """Keep one, queued before this returns; whether it is kept. It is where the stream is just then at its version
+        and head, so that none can follow an erasure that took out what it has. It takes the place of those that have
+        values from its `first` on, and empties the `state` of those that have not.
+
+        Raises LogError.
+        """
+        ...
+
+    async def checkpoints(self, stream: str) -> list[Checkpoint]:
+        """Those of a stream, by version."""
+        ...
+
+
 def absent(stream: str) -> Flaw:
     return Flaw(stream, None, "is not in the log")
 
@@ -144,13 +169,14 @@ class MemoryLog:
     makes the chain repeatable.
     """
 
-    def __init__(self, *, salts: SaltSource = fresh_salt) -> None:
-        self._salts = salts
+    def __init__(self, *, salts: SaltSource | None = None) -> None:
+        self._salts = salts or fresh_salts()
         self._rows: list[Row] = []
         self._position = 0
         self._heads: dict[str, Head] = {}
         self._streams: dict[str, list[Row]] = {}
         self._scopes: Counter[str] = Counter()
+        self._checkpoints: dict[str, list[Checkpoint]] = {}
         self._closed = False
 
     @property
@@ -184,9 +210,28 @@ class MemoryLog:
         if erased or batch.purge:
             for name in batch.purge:
                 del self._heads[name], self._streams[name]
+            for name in (*erased, *batch.purge):
+                self._checkpoints.pop(name, None)
             for name in erased:
                 self._streams[name] = [row.without_payloads() for row in self._streams[name]]
             self._rows = sorted(row for rows in self._streams.values() for row in rows)
+
+    def keep(self, checkpoint: Checkpoint) -> Awaitable[bool]:
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        kept.set_result(not self._closed and self._keep(checkpoint))
+        return kept
+
+    def _keep(self, checkpoint: Checkpoint) -> bool:
+        head = self._heads.get(checkpoint.stream)
+        if head is None or not head.is_at(checkpoint.version, checkpoint.head):
+            return False
+        before = self._checkpoints.get(checkpoint.stream, [])
+        emptied = [attrs.evolve(each, state=b"") for each in before if each.end <= checkpoint.first]
+        self._checkpoints[checkpoint.stream] = [*emptied, checkpoint]
+        return True
+
+    async def checkpoints(self, stream: str) -> list[Checkpoint]:
+        return list(self._checkpoints.get(stream, ()))
 
     async def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
         for row in list(self._streams.get(stream, ())):

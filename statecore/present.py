@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from statecore.call import Call, CallState, child_of
+from statecore.chart import START
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -26,6 +27,7 @@ from statecore.events import (
     Event,
     Finished,
     ForkedFrom,
+    Migrated,
     Moved,
     Payload,
     Purged,
@@ -33,9 +35,12 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.log import Turn
 from statecore.run import Run
+from statecore.wait import Timer, spoken
 
 SUMMARY = 100
 """Characters of a payload that a line shows."""
@@ -127,6 +132,11 @@ def said(event: Event) -> str:
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
+            if event.kind == "person":
+                limit = f", until {moment(event.due)}" if event.due is not None else ""
+                return f"{event.call} asks {event.specialist}{limit}" + (
+                    f" with {summary(event.request)}" if event.request else ""
+                )
             does = "begins the child" if event.kind == "workflow" else "calls"
             return f"{event.call} {does} {event.specialist} ({event.effect}{again}{cut})" + (
                 f" with {summary(event.request)}" if event.request else ""
@@ -142,9 +152,10 @@ def said(event: Event) -> str:
                 f"; {event.next} is tried instead" if event.next else ""
             )
         case CallCompleted():
+            by = _settled(event.by, event.why) or (f": {short(event.why)}" if event.why else "")
             trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
             warned = "".join(f"; warning: {short(warning)}" for warning in event.warnings)
-            return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}{trusted}{warned}"
+            return f"{event.call} gave {summary(event.value)}{by}{trusted}{warned}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
@@ -153,6 +164,10 @@ def said(event: Event) -> str:
             return (
                 f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
             )
+        case TimerSet():
+            return f"{_whose(event.state)} is due at {moment(event.due)}"
+        case TimerFired():
+            return f"{_whose(event.state)} is over"
         case SignalTaken():
             reply = f", told {summary(event.reply)}" if event.reply else ""
             return f"signal {summary(event.value)}{_settled(event.by, '')}{reply}"
@@ -168,10 +183,17 @@ def said(event: Event) -> str:
             return (
                 f"forked from the first {times(event.at, 'event')} of {short(event.run)}{_settled(event.by, event.why)}"
             )
+        case Migrated():
+            pinned = f"{event.workflow} {event.version} with fingerprint {event.fingerprint[:12]}"
+            return f"migrated to {pinned}, in {where(event.states)}{_settled(event.by, event.why)}"
         case Erased():
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
             return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
+
+
+def _whose(state: str) -> str:
+    return "the deadline of the run" if state == START else f"the time of {state}"
 
 
 def _settled(by: str, why: str) -> str:
@@ -294,39 +316,68 @@ def _ended(event: CallCompleted | CallFailed | CallUnknown) -> str:
     return event.value.contract if isinstance(event, CallCompleted) else event.failure.contract
 
 
-def following(run: Run, parked: str = "", options: str = "", below: Mapping[str, list[str]] = NONE) -> list[str]:
+def following(
+    run: Run, parked: str = "", options: str = "", now: float | None = None, below: Mapping[str, list[str]] = NONE
+) -> list[str]:
     """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say.
-    `below`: by child run, where it is and what comes next there.
+    `now`: the time, to say how long it is until then. `below`: by child run, where it is and what comes next there.
     """
     if run.outcome:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
         return [f"nothing here: {short(parked, 2000)}"]
-    return [line for call in run.calls.values() for line in _next(run, call, options, below)] or [
-        visible(f"waits for a signal in {where(run.config.states)}")
+    timers = sorted(run.timers.values(), key=lambda timer: (timer.state == START, timer.due))
+    lines = [
+        *(line for call in run.calls.values() for line in _next(run, call, options, now, below)),
+        *(visible(_due(timer, run, now)) for timer in timers),
     ]
+    if not run.calls and not any(timer.state != START for timer in timers):
+        lines.insert(0, visible(f"waits for a signal in {where(run.config.states)}"))
+    return lines
 
 
-def children(runs: Iterable[Run], parked: Mapping[str, str], options: str = "") -> dict[str, list[str]]:
+def children(
+    runs: Iterable[Run], parked: Mapping[str, str], options: str = "", now: float | None = None
+) -> dict[str, list[str]]:
     """For `following`: the child runs that one waits for. `parked`: why a process can do nothing with one."""
     found: dict[str, list[str]] = {}
     for run in reversed(list(runs)):
         why = parked.get(run.id, "")
         condition = "parked" if why and not run.outcome else run.condition
         head = f"{run.id}, which is {condition} in {where(run.config.states)}"
-        found[run.id] = [head, *following(run, why, options, found)]
+        found[run.id] = [head, *following(run, why, options, now, found)]
     return found
 
 
-def _next(run: Run, call: Call, options: str, below: Mapping[str, list[str]]) -> list[str]:
+def _next(run: Run, call: Call, options: str, now: float | None, below: Mapping[str, list[str]]) -> list[str]:
     if call.kind != "workflow" or call.status is not CallState.STARTED:
-        return [visible(_comes(run, call, options))]
+        return [visible(_comes(run, call, options, now))]
     head, *rest = below.get(call.child, [call.child])
     return [visible(f"{call.id}: waits for child {head}"), *(f"  {line}" for line in rest)]
 
 
-def _comes(run: Run, call: Call, options: str) -> str:
+def _due(timer: Timer, run: Run, now: float | None) -> str:
+    if timer.state == START:
+        return f"the run's deadline is {awaited(timer.due, now)}"
+    working = any(call.state == timer.state or call.state.startswith(f"{timer.state}/") for call in run.calls.values())
+    return f"{timer.state}: {'has time' if working else 'waits'} until {awaited(timer.due, now)}"
+
+
+def awaited(due: float, now: float | None) -> str:
+    """`2026-11-24 09:00:00 UTC (in 2 d 23 h)`"""
+    if now is None:
+        return moment(due)
+    return f"{moment(due)} ({f'in {spoken(int(due - now))}' if due > now else 'due'})"
+
+
+def _comes(run: Run, call: Call, options: str, now: float | None) -> str:
     match call.status:
+        case CallState.STARTED if call.kind == "person":
+            limit = f" until {awaited(call.wake, now)}" if call.wake is not None else ""
+            answer = f"statecore answer {typed(run.id)} {typed(call.id)} JSON --by YOU --why TEXT{options}"
+            return (
+                f"{call.id}: waits for {call.specialist} to answer{limit}: `statecore asks{options}`, then `{answer}`"
+            )
         case CallState.STARTED:
             return f"{call.id}: waits for {call.specialist}, called at {moment(call.since)}"
         case CallState.WAITING:
@@ -352,7 +403,12 @@ def result(run: Run) -> list[str]:
 
 
 def overview(
-    run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "", below: Iterable[Run] = ()
+    run: Run,
+    turns: Sequence[Turn],
+    whole: bool = True,
+    options: str = "",
+    now: float | None = None,
+    below: Iterable[Run] = (),
 ) -> list[str]:
     """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not.
     `below`: the open child runs.
@@ -360,6 +416,7 @@ def overview(
     out = [
         headline(run),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
+        *([f"pinned    {short(run.fingerprint)}"] if run.fingerprint else []),
         *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
         *([visible(f"parent    {run.parent}, of {run.root}")] if run.parent else []),
         f"input     {summary(run.input)}",
@@ -373,7 +430,7 @@ def overview(
             *out,
             f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between",
         ]
-    comes = following(run, "", options, children(below, {}, options))
+    comes = following(run, "", options, now, children(below, {}, options, now))
     return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(comes))]
 
 
@@ -389,15 +446,20 @@ def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`runs`: a line each, under a header."""
-    rows = [("run", "workflow", "condition", "started", "lasted", "events")]
+    """`runs`: a line each, under a header. The tenants have a column where there are any."""
+    tenants = any(line["tenant"] for line in lines)
+    rows = [
+        ("run", *(["tenant"] if tenants else []), "workflow", "pinned to", "condition", "started", "lasted", "events")
+    ]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
         rows.append(
             (
                 "  " * line.get("depth", 0) + line["run"],
+                *([line["tenant"]] if tenants else []),
                 workflow,
-                line["condition"],
+                line["fingerprint"][:8],
+                line["condition"] + (f" until {moment(line['until'])}" if line.get("until") is not None else ""),
                 moment(line["started"]),
                 took(line["at"] - line["started"]),
                 str(line["events"]),
@@ -411,6 +473,12 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 def times(count: int, what: str) -> str:
     """`1 event`, `2 events`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def line(run: Run) -> dict[str, Any]:
+    """Which run it is, whose, and what it is pinned to."""
+    named = {"run": run.id, "workflow": run.workflow, "version": run.version, "fingerprint": run.fingerprint}
+    return {**named, "tenant": run.tenant, "condition": run.condition if run.seq else "parked"}
 
 
 def as_json(run: Run, parked: str = "") -> dict[str, Any]:
@@ -432,6 +500,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "input": plain(run.input) if run.seq else None,
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
+        "timers": {timer.state: timer.due for timer in run.timers.values()},
         "values": [
             {
                 "by": value.by,

@@ -5,12 +5,13 @@ where the declaration that a run is pinned to is loaded, every turn decided anew
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
 
 from statecore.call import CallState
+from statecore.checkpoint import Checkpoint, Mark, Unfit, opened
 from statecore.decider import decide
 from statecore.envelope import DERIVED
 from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
@@ -27,20 +28,23 @@ from statecore.events import (
     Erased,
     Event,
     ForkedFrom,
+    Migrated,
     Payload,
     Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
+    TimerFired,
 )
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
 from statecore.guard import Verdict as Said
-from statecore.log import Flaw, Log, Turn
+from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.present import moment, said, short
 from statecore.registry import Registry
 from statecore.retention import not_system, purged
 from statecore.run import Draft, Run, fold, replay
+from statecore.standing import moved
 from statecore.workflow import Machine
 
 
@@ -61,17 +65,43 @@ def gone(turn: Turn, stub: Purged) -> str:
 
 
 async def rebuild(log: Log, run: str, at: int | None = None) -> Run:
-    """The run as its log has it, or as it was after its first `at` events. Needs no class of the workflow.
+    """The run as its log has it, or as it was after its first `at` events. Needs no class of the workflow. Without
+    `at`, only what came after its last checkpoint is read, where it has one that fits.
 
     Raises UnknownRun, Unreadable, and ValueError where the run never had `at` events.
     """
-    if at is not None:
-        return rebuilt(await turns_of(log, run), at)
-    draft = Draft(Run(id=run), 0.0)  # turn by turn: ten thousand turns at hand at once keep the garbage collector busy
-    with _following(run, lambda: draft.seq):
-        async for turn in log.read(run):
-            draft.take(turn.events, turn.at)
-    return draft.run() if draft.seq else rebuilt(await turns_of(log, run))
+    return rebuilt(await turns_of(log, run), at) if at is not None else (await recall(log, run))[0]
+
+
+async def recall(log: Log, run: str) -> tuple[Run, Mark]:
+    """`rebuild`, and how far the checkpoints reach that it went on from."""
+    with suppress(Unfit, LogError):  # what is wrong with the log itself, reading it says once more
+        if kept := await checkpoints_of(log, run):
+            before = opened(kept)
+            if found := await _folded(log, before, kept[-1].head):
+                return found, Mark(before.seq, len(before.values))
+    return await _folded(log, Run(id=run)) or rebuilt(await turns_of(log, run)), Mark()
+
+
+async def checkpoints_of(log: Log, run: str) -> list[Checkpoint]:
+    """None, where the log keeps none."""
+    return await log.checkpoints(run) if isinstance(log, KeepsCheckpoints) else []
+
+
+async def _folded(log: Log, before: Run, head: bytes = b"") -> Run | None:
+    """What the turns after `before` made of it. None where the log has none; or, after a checkpoint, where the turn
+    that it was taken after is not there with its `head`.
+    """
+    draft = Draft(before, before.at)  # turn by turn: ten thousand at hand at once keep the garbage collector busy
+    seen = not head
+    with _following(before.id, lambda: draft.seq):
+        async for turn in log.read(before.id, max(0, before.seq - 1)):
+            if seen:
+                draft.take(turn.events, turn.at)
+            elif (turn.version, turn.head) != (before.seq, head):
+                return None
+            seen = True
+    return draft.run() if seen and draft.seq else None
 
 
 def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
@@ -130,47 +160,65 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
             if any(isinstance(event, Erased) for turn in turns for event in turn.events):
                 skipped[name] = f"{name} has no payloads any more: they were erased"
                 continue
-            machine = registry.of(rebuilt(turns, 1))
-        except UnknownWorkflow as error:
-            skipped[name] = str(error)
+            flaws += misfits(await checkpoints_of(log, name), turns)
+            wrong, undecided = decided_otherwise(turns, registry)
         except UnknownRun:
             continue
         except LogError as error:
             if not any(flaw.stream == name for flaw in flaws):
                 flaws.append(Flaw(name, None, str(error)))
         else:
-            flaws += decided_otherwise(turns, machine)
+            flaws += wrong
+            if undecided:
+                skipped[name] = undecided
     return Verdict(tuple(flaws), len(names), skipped)
 
 
-def decided_otherwise(turns: Sequence[Turn], machine: Machine) -> list[Flaw]:
-    """The turns of one run that its own machine would not decide as they are recorded."""
-    run = Run(id=turns[0].stream)
-    flaws = []
+def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:
+    """What is wrong with the checkpoints of a run. One that another release folded is only of no use here."""
+    if not kept:
+        return []
+    version, head = kept[-1].version, kept[-1].head
+    try:
+        run = opened(kept)
+        if not any((turn.version, turn.head) == (version, head) for turn in turns):
+            raise Unfit("the log has no such turn there")
+        if run != rebuilt(turns, version):
+            raise Unfit("the turns before it lead to another run")
+    except Unfit as fault:
+        why = f"has a checkpoint that does not fit: {fault}: delete the rows of this run in the table checkpoints"
+        return [] if fault.other else [Flaw(turns[0].stream, version, why)]
+    return []
+
+
+def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[Flaw], str]:
+    """The turns of one run that its own machine would not decide as they are recorded; of a run that was migrated each
+    by that of its time. And why some could not be decided again, "" where all could.
+    """
+    run, undecided, flaws = Run(id=turns[0].stream), "", list[Flaw]()
     for turn in turns:
-        if why := _difference(machine, run, turn):
-            flaws.append(Flaw(turn.stream, turn.version, why))
         try:
-            run = fold(run, turn.events, turn.at)
+            after = fold(run, turn.events, turn.at)
         except Exception as error:
-            return [
-                *flaws,
-                Flaw(
-                    turn.stream,
-                    turn.version,
-                    f"its events do not fit the run before them: {type(error).__name__}: {error}",
-                ),
-            ]
-    return flaws
+            why = f"its events do not fit the run before them: {type(error).__name__}: {error}"
+            return [*flaws, Flaw(turn.stream, turn.version, why)], undecided
+        try:
+            machine = registry.of(after)
+        except UnknownWorkflow as error:
+            undecided = undecided or str(error)
+        else:
+            if why := _difference(machine, run, turn):
+                flaws.append(Flaw(turn.stream, turn.version, why))
+        run = after
+    return flaws, undecided
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:
     """How a turn differs from what is decided now; "" where it does not."""
     try:
-        input = _input(machine, run, turn)
-        if input is None:
+        again = _again(machine, run, turn)
+        if again is None:
             return ""
-        again = decide(machine, run, input, _Then(machine, turn.events))
     except Exception as error:  # whatever somebody wrote into the log meets code that never expected it
         return f"cannot be decided again: {type(error).__name__}: {error}"
     recorded, decided = [[_comparable(event) for event in events] for events in (turn.events, again)]
@@ -186,6 +234,15 @@ def _difference(machine: Machine, run: Run, turn: Turn) -> str:
     )
 
 
+def _again(machine: Machine, run: Run, turn: Turn) -> tuple[Event, ...] | None:
+    """What is decided now; None where the turn answered nothing that is known."""
+    if isinstance(turn.events[0], Migrated):
+        event = turn.events[0]
+        return (moved(machine, run, dict(event.renamed), event.by, event.why),)
+    input = _input(machine, run, turn)
+    return None if input is None else decide(machine, run, input, _Then(machine, turn.events))
+
+
 def _comparable(event: Event) -> Event:
     """Without what the decider was told rather than decided: tracebacks and rejected outputs."""
     return attrs.evolve(event, detail="", output=None) if isinstance(event, CallFailed) else event
@@ -193,14 +250,15 @@ def _comparable(event: Event) -> Event:
 
 def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     """The input that a turn answered, read from its first event; None where that fires nothing."""
-
-    def live(payload: Payload) -> Any:
-        return machine.contracts[payload.contract].unpack(payload)
-
+    live = machine.read
     match turn.events[0]:
         case RunStarted() as event:
             whose = (event.tenant, event.root, event.trusted)
             return Start(turn.stream, live(event.input), turn.at, *whose, event.parent, event.depth)
+        case CallCompleted(call=id, by="") | CallFailed(call=id) if _asked(run, id):
+            return Elapsed(call=id, at=turn.at)
+        case TimerFired(state=state):
+            return Elapsed(state=state, at=turn.at)
         case CallCompleted() as event:
             said = (event.by, event.why)
             return Completed(live(event.value), event.call, event.attempt, turn.at, *said, warnings=event.warnings)
@@ -216,7 +274,7 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return Cancel(turn.at, event.by, event.why)
         case CallStarted(call=id) | CallAsked(call=id) | CallDeferred(call=id) | CallRefused(call=id):
             call = run.calls[id]
-            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(id, turn.at)
+            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(call=id, at=turn.at)
         case CallLate() if (
             len(turn.events) == 1
         ):  # it names no rank, so what it came too late for is not known any more
@@ -225,6 +283,12 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")
+
+
+def _asked(run: Run, call: str) -> bool:
+    """Whether a person is asked by a call: what ends that without a name is its deadline."""
+    found = run.calls.get(call)
+    return found is not None and found.kind == "person"
 
 
 class _Then:
@@ -242,7 +306,7 @@ class _Then:
             return "", Pass()
         match self._said.pop(0):
             case CallRefused(guard=guard, why=why, failure=failure):
-                return guard, Refuse(why, self._machine.contracts[failure.contract].unpack(failure))
+                return guard, Refuse(why, self._machine.read(failure))
             case CallDeferred(guard=guard, why=why, wake=wake):
                 return guard, Defer(why, wake)
 
@@ -254,7 +318,7 @@ class _Then:
             return event.trusted if event.trusted != DERIVED else "", Pass()
         if event is None or event.output is None:
             return "", Pass()
-        return "", Refuse("", self._machine.contracts[event.failure.contract].unpack(event.failure))
+        return "", Refuse("", self._machine.read(event.failure))
 
     def note(self, run: str, event: Event) -> None:
         """What is decided again counts for nothing."""

@@ -55,7 +55,7 @@ async def erase(log: Log, run: str, at: float, *, by: str, why: str) -> None:
     for other in (*erased, *ancestors(run, infos)):
         if infos[other].label not in FINISHED:
             raise NotPossible(
-                f"{other} is {infos[other].label} and needs its payloads: see it to its end, or cancel it, and then erase"
+                f"{other} is {infos[other].condition} and needs its payloads: see it to its end, or cancel it, and then erase"
             )
     own = (Erased(by, why),)
     appends = [

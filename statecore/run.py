@@ -7,6 +7,7 @@ ten-thousandth as at the tenth.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, overload
 
@@ -28,6 +29,7 @@ from statecore.events import (
     Event,
     Finished,
     ForkedFrom,
+    Migrated,
     Moved,
     Payload,
     Purged,
@@ -35,9 +37,15 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.handover import SIGNAL, START
 from statecore.table import Config
+from statecore.wait import Timer
+
+ASKS = " asks"
+"""Ends the label of a run that waits for a person, so that their questions are found without reading any other run."""
 
 
 @attrs.frozen
@@ -58,16 +66,37 @@ class Value:
     trusted: str = ""
 
 
+@attrs.frozen(eq=False)
+class Unread:
+    """`span` values from the id `first` on that nobody has asked for yet. `read` gives them."""
+
+    first: int
+    span: int
+    read: Callable[[], list[Value]]
+
+    def into(self, values: "list[Value | Unread]") -> None:
+        if isinstance(values[self.first], Unread):
+            values[self.first : self.first + self.span] = self.read()
+
+
 class Trail(Sequence[Value]):
     """Append-only and shared: `added` extends the common list in place where this is its newest view, and copies it
-    where not.
+    where not. What came from a checkpoint stands in the list as its `Unread` until somebody asks.
     """
 
-    __slots__ = ("_all", "_length")
+    __slots__ = ("_all", "_length", "_unread")
 
-    def __init__(self, values: Iterable[Value] = ()) -> None:
+    def __init__(self, values: "Iterable[Value | Unread]" = (), unread: Sequence[Unread] = ()) -> None:
         self._all = list(values)
         self._length = len(self._all)
+        self._unread = unread
+
+    @classmethod
+    def of(cls, parts: Sequence[Unread]) -> "Trail":
+        """The trail of values that are not read yet."""
+        return cls(
+            chain.from_iterable(repeat(part, part.span) for part in parts), [part for part in parts if part.span]
+        )
 
     def added(self, values: Sequence[Value]) -> "Trail":
         if not values:
@@ -76,7 +105,13 @@ class Trail(Sequence[Value]):
         trail._all = self._all if len(self._all) == self._length else self._all[: self._length]
         trail._all.extend(values)
         trail._length = len(trail._all)
+        trail._unread = self._unread
         return trail
+
+    def _whole(self) -> list[Value]:
+        for part in self._unread:
+            part.into(self._all)
+        return self._all[: self._length]  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return self._length
@@ -87,13 +122,18 @@ class Trail(Sequence[Value]):
     def __getitem__(self, index: slice) -> Sequence[Value]: ...
     def __getitem__(self, index: int | slice) -> Value | Sequence[Value]:
         if isinstance(index, slice):
-            return self._all[: self._length][index]
+            return [self[place] for place in range(*index.indices(self._length))]
         if not -self._length <= index < self._length:
             raise IndexError(index)
-        return self._all[index if index >= 0 else self._length + index]
+        place = index if index >= 0 else self._length + index
+        found = self._all[place]
+        if isinstance(found, Unread):
+            found.into(self._all)
+            return self[place]
+        return found
 
     def __iter__(self) -> Iterator[Value]:
-        return iter(self._all[: self._length])
+        return iter(self._whole())
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -113,10 +153,10 @@ class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
-    often entered. `calls`: the open ones, by id. `outcome`: completed, failed, partial or cancelled once the run is
-    finished, "" before. `root`, `parent`, `depth`: where it stands among the runs that call each other, as in
-    `RunStarted`. `by`: who cancelled it. `heard`: the signals taken that had an id, by sender and id, each with the
-    number of its event.
+    often entered. `calls`: the open ones, by id. `timers`: the open ones, by their state. `outcome`: completed, failed,
+    partial or cancelled once the run is finished, "" before. `root`, `parent`, `depth`: where it stands among the runs
+    that call each other, as in `RunStarted`. `by`: who cancelled it. `heard`: the signals taken that had an id, by
+    sender and id, each with the number of its event.
     """
 
     id: str = ""
@@ -136,6 +176,7 @@ class Run:
     calls: Mapping[str, Call] = attrs.field(factory=dict)
     outcome: str = ""
     why: str = ""
+    timers: Mapping[str, Timer] = attrs.field(factory=dict)
     parent: str = ""
     depth: int = 0
     by: str = ""
@@ -148,7 +189,7 @@ class Run:
 
     @property
     def result(self) -> Payload | None:
-        """The value that the last move was made on; None while the run is not finished."""
+        """The newest value; None while the run is not finished."""
         return self.values[-1].payload if self.outcome and len(self.values) > 1 else None
 
     @property
@@ -162,6 +203,22 @@ class Run:
         if any(call.status is CallState.STARTED and not call.kind for call in self.calls.values()):
             return "running"
         return "paused" if CallState.DEFERRED in found else "waiting"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person's answer is waited for."""
+        return any(call.kind == "person" and call.status is CallState.STARTED for call in self.calls.values())
+
+    @property
+    def label(self) -> str:
+        """What the log lists the run under: its condition, with ASKS where a person is asked."""
+        return self.condition + ASKS if self.asks else self.condition
+
+    @property
+    def due(self) -> float | None:
+        """When the next thing is due that the clock brings about: a wait, a deadline, a further attempt; None: nothing."""
+        calls = [call.wake for call in self.calls.values() if call.wake is not None]
+        return min([*calls, *(timer.due for timer in self.timers.values())], default=None)
 
 
 def evolve(run: Run, event: Event, at: float) -> Run:
@@ -208,6 +265,7 @@ class Draft:
     calls: dict[str, Call]
     outcome: str
     why: str
+    timers: dict[str, Timer]
     parent: str
     depth: int
     by: str
@@ -215,16 +273,12 @@ class Draft:
     new: list[Value]
 
     def __init__(self, run: Run, at: float) -> None:
-        for name, value in zip(_FIELDS, _FIELDS_OF(run), strict=True):
-            setattr(self, name, value)
-        self.newest, self.taken, self.entries, self.calls = (
-            dict(run.newest),
-            dict(run.taken),
-            dict(run.entries),
-            dict(run.calls),
-        )
-        self.heard = dict(run.heard)
-        self.new, self.at = [], at
+        self.id, self.workflow, self.version, self.fingerprint = run.id, run.workflow, run.version, run.fingerprint
+        self.tenant, self.root, self.seq, self.started, self.at = run.tenant, run.root, run.seq, run.started, at
+        self.config, self.values, self.outcome, self.why, self.new = run.config, run.values, run.outcome, run.why, []
+        self.newest, self.taken = dict(run.newest), dict(run.taken)
+        self.entries, self.calls, self.timers = dict(run.entries), dict(run.calls), dict(run.timers)
+        self.parent, self.depth, self.by, self.heard = run.parent, run.depth, run.by, dict(run.heard)
 
     def run(self) -> Run:
         """The run as it is now. The draft is used up: its parts belong to the run."""
@@ -270,7 +324,8 @@ class Draft:
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        return Call(*named, request, reads, status, self.at, None, event.cuts, faults, "", untouched, event.kind)
+        call = Call(*named, request, reads, status, self.at, event.due, event.cuts, faults, "", untouched, event.kind)
+        return attrs.evolve(call, renamed=before.renamed) if before and before.renamed else call
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:
@@ -291,6 +346,8 @@ def _moved(draft: Draft, event: Moved) -> None:
     if draft.calls:
         left = set(event.left)
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
+    if draft.timers:
+        draft.timers = {state: timer for state, timer in draft.timers.items() if state not in event.left}
 
 
 def _call_started(draft: Draft, event: CallStarted) -> None:
@@ -311,17 +368,21 @@ def _call_deferred(draft: Draft, event: CallDeferred) -> None:
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
     if not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
 
 
 def _call_completed(draft: Draft, event: CallCompleted) -> None:
-    call = draft.calls.pop(event.call, None)
-    draft.value(_state(event.call), event.value, call, event.warnings, event.trusted)
+    _over(draft, event.call, event.value, event.warnings, event.trusted)
+
+
+def _over(draft: Draft, id: str, value: Payload, warnings: tuple[str, ...] = (), trusted: str = "") -> None:
+    call = draft.calls.pop(id, None)
+    draft.value(call.state if call else id.rpartition("#")[0], value, call, warnings, trusted)
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:
     if event.again is None and not event.next:
-        draft.value(_state(event.call), event.failure, draft.calls.pop(event.call, None))
+        _over(draft, event.call, event.failure)
     elif event.again is not None:
         faults = (
             tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
@@ -332,6 +393,14 @@ def _call_failed(draft: Draft, event: CallFailed) -> None:
 
 def _call_unknown(draft: Draft, event: CallUnknown) -> None:
     _changed(draft, event.call, status=CallState.UNKNOWN, wake=None, why=event.why)
+
+
+def _timer_set(draft: Draft, event: TimerSet) -> None:
+    draft.timers[event.state] = Timer(event.state, event.due, draft.at)
+
+
+def _timer_fired(draft: Draft, event: TimerFired) -> None:
+    draft.timers.pop(event.state, None)
 
 
 def _signal_taken(draft: Draft, event: SignalTaken) -> None:
@@ -347,7 +416,37 @@ def _cancelled(draft: Draft, event: Cancelled) -> None:
 
 def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
-    draft.calls = {}
+    draft.calls, draft.timers = {}, {}
+
+
+def _migrated(draft: Draft, event: Migrated) -> None:
+    """What was counted under an old name goes on under the new one, and stays under the old: a state that is called so
+    now does not begin its entries, and so the keys of its calls, once more.
+    """
+    draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
+    draft.config = Config(event.states, event.history)
+    names = dict(event.renamed)
+    if not names:
+        return
+    values = [attrs.evolve(value, by=called(value.by, names)) for value in draft.recorded()]
+    draft.values, draft.new = Trail(values), []
+    kept = sorted(value.id for value in draft.newest.values())
+    draft.newest = {(values[id].by, values[id].payload.contract): values[id] for id in kept}
+    for state, count in list(draft.entries.items()):
+        now = called(state, names)
+        draft.entries[now] = max(count, draft.entries.get(now, 0))
+    draft.calls = {id: attrs.evolve(call, renamed=called(call.state, names)) for id, call in draft.calls.items()}
+
+
+def called(path: str, names: Mapping[str, str]) -> str:
+    """What a state is called after a migration; one inside a compound goes with it."""
+    inside, rest = path, ""
+    while inside:
+        if inside in names:
+            return names[inside] + rest
+        inside, slash, name = inside.rpartition("/")
+        rest = slash + name + rest
+    return path
 
 
 def _forked_from(draft: Draft, event: ForkedFrom) -> None:
@@ -365,10 +464,6 @@ def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Swi
     """Recorded, and nothing fires."""
 
 
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]
-
-
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
 _FIELDS_OF = attrgetter(*_FIELDS)
 _APPLY: dict[type, Callable[[Any, Any], None]] = {
@@ -382,11 +477,14 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     CallFailed: _call_failed,
     CallUnknown: _call_unknown,
     CallLate: _noted,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
     SignalTaken: _signal_taken,
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
     ForkedFrom: _forked_from,
+    Migrated: _migrated,
     Erased: _noted,
     Purged: _noted,
     Switched: _noted,

@@ -34,6 +34,14 @@ STEPS = (
         ) STRICT""",
         "PRAGMA user_version = 2",
     ),
+    (
+        """CREATE TABLE checkpoints(
+            stream INTEGER NOT NULL, version INTEGER NOT NULL, head BLOB NOT NULL, fold TEXT NOT NULL,
+            first INTEGER NOT NULL, "end" INTEGER NOT NULL, "values" BLOB NOT NULL, state BLOB NOT NULL,
+            PRIMARY KEY (stream, version)
+        ) STRICT""",
+        "PRAGMA user_version = 3",
+    ),
 )
 """Released steps do not change any more: what they made is out there."""
 

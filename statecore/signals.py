@@ -38,7 +38,7 @@ def heard(machine: Machine, events: Sequence[Event]) -> Answer:
             return NotTaken(why)
         case SignalTaken(reply=reply):
             moved = next(event for event in events if isinstance(event, Moved))
-            live = machine.contracts[reply.contract].unpack(reply) if reply else None
+            live = machine.read(reply) if reply else None
             return Taken(moved.transitions, moved.states, live)
         case other:
             raise LookupError(f"a turn that begins with {type(other).__name__} answers no signal")

@@ -38,10 +38,11 @@ from statecore.chain import (
     Turn,
     check,
     drafts_of,
-    fresh_salt,
+    fresh_salts,
     place,
     stored,
 )
+from statecore.checkpoint import Checkpoint
 from statecore.errors import Conflict, LogError, LogFailed
 from statecore.log import restored
 from statecore.sqlitefile import Commit, Lock, open_reader, open_writer, usable
@@ -76,8 +77,8 @@ class Job(NamedTuple):
 class Chore(NamedTuple):
     """Work on the writing connection that is done between two commits."""
 
-    work: Callable[[], Awaitable[None]]
-    done: asyncio.Future[tuple[Turn, ...]]
+    work: Callable[[], Awaitable[Any]]
+    done: asyncio.Future[Any]
 
 
 class SqliteLog(Reading):
@@ -98,13 +99,13 @@ class SqliteLog(Reading):
         self._task: asyncio.Task[None]
 
     @classmethod
-    async def open(cls, path: str | Path, *, readonly: bool = False, salts: SaltSource = fresh_salt) -> Self:
+    async def open(cls, path: str | Path, *, readonly: bool = False, salts: SaltSource | None = None) -> Self:
         """Open the log; create it where it is not, unless `readonly`, which needs no lock and no writer.
 
         Raises BadInput (no such place, or not permitted), ForeignLog, NewerLog, LogHeld, LogError (SQLite refused).
         """
         path = usable(Path(path), readonly)
-        log = cls(path, None if readonly else Lock(path), salts)
+        log = cls(path, None if readonly else Lock(path), salts or fresh_salts())
         try:
             await log._connect()
         except BaseException:
@@ -118,11 +119,17 @@ class SqliteLog(Reading):
 
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
         self._writable()
-        return await self._queued(partial(Job, batch, drafts_of(batch, self._salts)))
+        turns: tuple[Turn, ...] = await self._queued(partial(Job, batch, drafts_of(batch, self._salts)))
+        return turns
 
     async def restore(self, rows: Iterable[Row], labels: Mapping[str, str]) -> None:
         self._writable()
         await self._queued(partial(Job, *restored(rows, labels)))
+
+    def keep(self, checkpoint: Checkpoint) -> Awaitable[bool]:
+        """In a commit of its own, between those of turns."""
+        self._writable()
+        return self._queued(partial(Chore, partial(self._keep, checkpoint)))
 
     async def vacuum(self) -> None:
         self._writable()
@@ -131,10 +138,8 @@ class SqliteLog(Reading):
             raise LogError(f"{self.path} of {size:,} bytes needs twice that to be rewritten, and {free:,} are free")
         await self._queued(partial(Chore, self._rewrite))
 
-    def _queued(
-        self, waiting: Callable[[asyncio.Future[tuple[Turn, ...]]], "Job | Chore"]
-    ) -> "asyncio.Future[tuple[Turn, ...]]":
-        done: asyncio.Future[tuple[Turn, ...]] = asyncio.get_running_loop().create_future()
+    def _queued(self, waiting: Callable[[asyncio.Future[Any]], "Job | Chore"]) -> "asyncio.Future[Any]":
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append(waiting(done))
         self._wake.set()
         return done
@@ -205,7 +210,7 @@ class SqliteLog(Reading):
     async def _do(self, chore: Job | Chore) -> None:
         assert isinstance(chore, Chore)
         try:
-            await chore.work()
+            result = await chore.work()
         except LogError as fault:
             if not chore.done.done():
                 chore.done.set_exception(fault)
@@ -215,7 +220,27 @@ class SqliteLog(Reading):
                 raise
         else:
             if not chore.done.done():
-                chore.done.set_result(())
+                chore.done.set_result(result)
+
+    async def _keep(self, checkpoint: Checkpoint) -> bool:
+        """A disk that is full, SQLite says so and takes it back; after any other error nobody knows, as in every
+        write.
+        """
+        await self._learn_heads({checkpoint.stream})
+        head = self._heads.get(checkpoint.stream)
+        if head is None or not head.is_at(checkpoint.version, checkpoint.head):
+            return False
+        self._pending.checkpoint = checkpoint
+        try:
+            await self._connection.commit()
+        except sqlite3.Error as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            await self._connection.rollback()
+            raise LogError(f"{self.path} has no room for a checkpoint: {fault}") from fault
+        finally:
+            self._pending.clear()
+        return True
 
     async def _rewrite(self) -> None:
         """The whole file, since pages keep remnants of what was moved within them before it was deleted; then the
@@ -261,13 +286,16 @@ class SqliteLog(Reading):
         """Bring the heads and scopes that the jobs name to hand: one query for all that are not."""
         named = {append.stream for job in jobs for append in job.batch.appends}
         named.update(stream for job in jobs for stream in job.batch.purge)
-        if streams := named - self._heads.keys():
-            for name, *head in await self._connection.execute_fetchall(_HEADS, [names_of(streams)]):
-                self._heads[name] = Head(*head)
+        await self._learn_heads(named)
         named = {scope for job in jobs for scope in job.batch.scopes}
         if scopes := named - self._scopes.keys():
             for name, version in await self._connection.execute_fetchall(SCOPES, [names_of(scopes)]):
                 self._scopes[name] = version
+
+    async def _learn_heads(self, named: set[str]) -> None:
+        if streams := named - self._heads.keys():
+            for name, *head in await self._connection.execute_fetchall(_HEADS, [names_of(streams)]):
+                self._heads[name] = Head(*head)
 
     def _plan(self, jobs: list[Job]) -> list[tuple[Turn, ...] | Conflict]:
         """What each job comes to. Rows of those that fit are made pending; others leave none."""
@@ -296,11 +324,12 @@ class SqliteLog(Reading):
             self._pending.streams.append((head.key, append.stream, append.label))
         self._position += 1
         turn = place(draft, head, self._position)
-        position, _, *row, asides = stored(draft, turn)
-        self._pending.turns.append((position, head.key, *row))
-        self._pending.asides += [(position, *aside) for aside in asides.items()]
+        row = stored(draft, turn)
+        self._pending.turns.append((row.position, head.key, *row[2:-1]))
+        if row.asides:
+            self._pending.asides += [(row.position, *aside) for aside in row.asides.items()]
         if append.erase:
-            self._pending.erased.append((head.key, position))
+            self._pending.erased.append((head.key, row.position))
         return turn
 
     @property

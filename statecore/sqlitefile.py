@@ -13,7 +13,9 @@ import aiosqlite
 import attrs
 
 from statecore.chain import sealed
+from statecore.checkpoint import Checkpoint
 from statecore.errors import BadInput, ForeignLog, LogError, LogHeld, NewerLog, OlderLog
+from statecore.failpoint import Point, failpoint
 from statecore.schema import SCHEMA, migrate
 
 APPLICATION_ID = 1470622734
@@ -35,6 +37,10 @@ _PURGE = (
     "DELETE FROM turns WHERE stream = ?",
     "DELETE FROM streams WHERE id = ?",
 )
+_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints SELECT id, ?, ?, ?, ?, ?, ?, ? FROM streams WHERE name = ?"
+_EMPTY = "UPDATE checkpoints SET state = x'' WHERE stream = (SELECT id FROM streams WHERE name = ?) AND version < ?"
+_FORGET = "DELETE FROM checkpoints WHERE stream = ?"
+_REPLACE = """DELETE FROM checkpoints WHERE stream = (SELECT id FROM streams WHERE name = ?) AND "end" > ?"""
 _IDENTITY = """
 SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
 (SELECT count(*) FROM sqlite_schema)
@@ -45,7 +51,7 @@ SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version 
 class Commit:
     """The rows that the next commit writes. `streams`: id, name and label, where either is new. `asides`: position
     of the turn, digest and bytes. `scopes`: name and version. `erased`: id of a stream, and the position before which
-    its payloads go. `purged`: ids of streams that go.
+    its payloads go. `purged`: ids of streams that go. `checkpoint`: one that is kept, in a commit of its own.
     """
 
     streams: list[tuple[int, str, str]] = attrs.field(factory=list)
@@ -54,6 +60,7 @@ class Commit:
     scopes: list[tuple[str, int]] = attrs.field(factory=list)
     erased: list[tuple[int, int]] = attrs.field(factory=list)
     purged: list[int] = attrs.field(factory=list)
+    checkpoint: Checkpoint | None = None
 
     def __bool__(self) -> bool:
         return bool(self.turns)
@@ -66,11 +73,22 @@ class Commit:
         for stream, before in self.erased:
             yield _ERASE_ASIDES, [stream, before]
             yield _ERASE, [stream, before]
+            yield _FORGET, [stream]
         for stream in self.purged:
-            yield from ((statement, [stream]) for statement in _PURGE)
+            yield from ((statement, [stream]) for statement in (_FORGET, *_PURGE))
+        if self.checkpoint:
+            yield from _keeping(self.checkpoint)
 
     def clear(self) -> None:
         self.streams, self.turns, self.asides, self.scopes, self.erased, self.purged = [], [], [], [], [], []
+        self.checkpoint = None
+
+
+def _keeping(checkpoint: Checkpoint) -> Iterator[tuple[str, list[Any]]]:
+    stream, *row = attrs.astuple(checkpoint, recurse=False)
+    yield _REPLACE, [stream, checkpoint.first]
+    yield _CHECKPOINT, [*row, stream]
+    yield _EMPTY, [stream, checkpoint.version]
 
 
 def _slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -92,6 +110,8 @@ def committing(pending: Commit) -> type[sqlite3.Connection]:
                 self.execute("BEGIN IMMEDIATE")
             for sql, values in statements:
                 self.execute(sql, values)
+                if pending.checkpoint:
+                    failpoint(Point.DURING_CHECKPOINT)
             if several:
                 self.execute("COMMIT")
 

@@ -15,6 +15,7 @@ from typing import Any
 import aiosqlite
 
 from statecore.chain import Audit, Flaw, Row, StreamInfo, Turn
+from statecore.checkpoint import Checkpoint
 from statecore.errors import ForkedLog, LogError
 from statecore.log import absent, position_of
 
@@ -51,6 +52,10 @@ JOIN turns AS last ON last.stream = s.id AND last.version = (SELECT max(version)
 """
 _STREAMS = _LISTING + "ORDER BY s.id"
 _LABELLED = _LISTING + "WHERE s.label IN (SELECT value FROM json_each(?)) ORDER BY s.id"
+_CHECKPOINTS = """
+SELECT s.name, c.version, c.head, c.fold, c.first, c."end", c."values", c.state
+FROM checkpoints AS c JOIN streams AS s ON s.id = c.stream WHERE s.name = ? ORDER BY c.version
+"""
 _INTEGRITY = "PRAGMA integrity_check(20)"
 _EMPTY = "SELECT name FROM streams WHERE NOT EXISTS (SELECT 1 FROM turns WHERE stream = streams.id)"
 
@@ -86,6 +91,9 @@ class Reading:
     async def streams(self, *, labels: frozenset[str] | None = None) -> list[StreamInfo]:
         found = self._query(_STREAMS) if labels is None else self._query(_LABELLED, names_of(labels))
         return [StreamInfo(*line) for line in await found]
+
+    async def checkpoints(self, stream: str) -> list[Checkpoint]:
+        return [Checkpoint(*line) for line in await self._query(_CHECKPOINTS, stream)]
 
     async def scope(self, name: str) -> int:
         return next((version for _, version in await self._query(SCOPES, names_of([name]))), 0)

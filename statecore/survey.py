@@ -2,8 +2,8 @@
 case.
 
 The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has
-a bound or waits for a signal. How often the world speaks is not the workflow's to bound: each transition on a signal
-that has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
+a bound or waits for a signal or a person. How often the world speaks is not the workflow's to bound: each transition on
+a signal or a person's answer that has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
 """
 
 from collections import Counter
@@ -13,12 +13,15 @@ from typing import Any
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
-from statecore.check import may_fail
+from statecore.check import from_outside, may_fail
+from statecore.contract import spelled
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
-from statecore.messages import Failed, Signal
+from statecore.messages import Failed
+from statecore.person import Person
 from statecore.present import times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Question, Table, leaves
+from statecore.wait import describe, spoken
 from statecore.workflow import Machine
 
 TOO_MANY = 10_000
@@ -87,7 +90,8 @@ class Survey:
 
     def lines(self) -> Iterator[str]:
         chart, table = self.machine.chart, self.machine.table
-        yield f"{chart.name} {chart.version}, takes {chart.takes.__name__}"
+        within = f", within {spoken(chart.within)}" if chart.within is not None else ""
+        yield f"{chart.name} {chart.version}, takes {spelled(chart.takes)}{within}"
         if chart.doc:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
@@ -114,10 +118,14 @@ class Survey:
         yield from self._worst()
 
     def _worst(self) -> Iterator[str]:
+        chart = self.machine.chart
         if self.worst is None:
             yield f"  not counted: more than {TOO_MANY} ways through the bounds, or a workflow that calls itself"
             return
-        once = ", each signal taken once" if any(letter.of is None for letter in self.machine.table.letters) else ""
+        letters = [letter for letter in self.machine.table.letters if from_outside(chart, letter)]
+        signals = ", each signal taken once" if any(letter.of is None for letter in letters) else ""
+        people = ", each person answering once" if any(letter.kind == "Completed" for letter in letters) else ""
+        once = signals + people
         yield f"  at most {times(self.worst.total, 'call')} on one path{once}"
         for name, calls in self.worst.calls.items():
             runs = (
@@ -130,7 +138,7 @@ class Survey:
         return {
             "workflow": chart.name,
             "version": chart.version,
-            "takes": chart.takes.__name__,
+            "takes": spelled(chart.takes),
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
             "transitions": [
@@ -178,17 +186,22 @@ def survey(machine: Machine) -> Survey:
 
 
 def _state(chart: Chart, node: Node) -> str:
+    within = f", within {spoken(node.within)}" if node.within is not None else ""
     if node.state is None:
-        return node.kind
+        return node.kind + within
     if node.final:
         return (f"final, {node.outcome}" if node.parent is None else "final") + _says(node)
     if node.state.does is None:
-        return node.kind.replace("history*", "deep history").replace("state", "waits for a signal")
-    works = ", then ".join(f"{s.called(s.id)} ({s.effect})" for s in node.state.specialists)
+        waits = describe(node.state.wait) if node.state.wait else "waits for a signal"
+        return node.kind.replace("history*", "deep history").replace("state", waits) + within
+    works = ", then ".join(
+        f"{s.called(s.id)} ({s.about() if isinstance(s, Person) else s.effect})" for s in node.state.specialists
+    )
     attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    limit = f", at most {node.state.within:g} s" if node.state.within else ""
-    return f"{works}{attempts}{limit}{guards}{_says(node)}"
+    called = any(not isinstance(specialist, Person) for specialist in node.state.specialists)
+    timeout = f", at most {node.state.limit:g} s" if called and node.state.limit else ""
+    return f"{works}{attempts}{timeout}{within}{guards}{_says(node)}"
 
 
 def _says(node: Node) -> str:
@@ -219,7 +232,10 @@ def _by_policy(machine: Machine) -> dict[tuple[str, str, str], list[str]]:
 def policies(machine: Machine) -> Iterator[Policy]:
     """What follows each failure of each specialist, and of the guards and hand-overs around it."""
     chart = machine.chart
-    for node in chart.working:
+    for node in chart.failing:
+        if not chart.state(node.path).specialists:
+            broken = machine.table.letter(node.path, Failed, Broken)
+            yield Policy(node.path, "", Broken.__name__, 1, "", True, *_followed(machine, broken))
         for rank, specialist in enumerate(chart.state(node.path).specialists):
             for failure in may_fail(chart, node):
                 if failure in specialist.may_fail() or _may_come(chart, node, specialist, failure):
@@ -246,17 +262,22 @@ def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> 
     settled = failure in (NotDone, Broken) or unknown
     falls = not settled and (specialist.effect == "pure" or untouched) and rank + 1 < len(state.specialists)
     letter = machine.table.letter(node.path, Failed, OutcomeUnknown if unknown else failure)
-    moves = _targets(machine, letter) if letter else []
     return Policy(
         node.path,
         specialist.id,
         failure.__name__,
-        state.attempts if issubclass(failure, RETRIED) else 1,
+        state.attempts if issubclass(failure, RETRIED) and not isinstance(specialist, Person) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
-        tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves),
-        tuple(_kind(machine.chart, move) for move in moves),
+        *_followed(machine, letter),
     )
+
+
+def _followed(machine: Machine, letter: Letter | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where the chart goes on a letter, and of which kind each of these moves is."""
+    moves = _targets(machine, letter) if letter else []
+    where_to = tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves)
+    return where_to, tuple(_kind(machine.chart, move) for move in moves)
 
 
 def _targets(machine: Machine, letter: Letter) -> list[Move]:
@@ -284,8 +305,17 @@ def worst_case(chart: Chart, table: Table, above: tuple[Chart, ...] = ()) -> Wor
     below = _below(chart, (*above, chart))
     if below is None:
         return None
-    counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.kind is Signal)
-    once = frozenset(arrow.name for arrow in chart.arrows if arrow.kind is Signal and not arrow.at_most)
+    outside = frozenset(letter for letter in table.letters if from_outside(chart, letter))
+    moved = {
+        name
+        for (_, came), row in table.rows.items()
+        if came in outside
+        for _, m in leaves(row)
+        if m
+        for name in m.transitions
+    }
+    counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.name in moved)
+    once = {arrow.name for arrow in chart.arrows if arrow.name in moved and not arrow.at_most}
     start = (table.start.config, tuple((name, 0) for name in counted))
     coming = tuple(_coming(chart, table))
     ways: dict[Place, list[tuple[Move, Place]]] = {}
@@ -293,7 +323,7 @@ def worst_case(chart: Chart, table: Table, above: tuple[Chart, ...] = ()) -> Wor
     while todo:
         place = todo.pop()
         if place not in ways:
-            ways[place] = list(_onward(table, coming, place, once))
+            ways[place] = list(_onward(table, coming, place, dict.fromkeys(outside, once)))
             todo += [after for _, after in ways[place]]
         if len(ways) > TOO_MANY:
             return None
@@ -319,8 +349,9 @@ def _below(chart: Chart, above: tuple[Chart, ...]) -> dict[str, int] | None:
 def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
     """The letters that something gives. A `once` call that takes too long ends in no TimedOut: its outcome is unknown."""
     failed = set()
-    for node in chart.working:
-        once = all(specialist.unknowable for specialist in chart.state(node.path).specialists)
+    for node in chart.failing:
+        specialists = chart.state(node.path).specialists
+        once = bool(specialists) and all(specialist.unknowable for specialist in specialists)
         for failure in may_fail(chart, node):
             unknown = once and issubclass(failure, TimedOut)
             failed.add(table.letter(node.path, Failed, OutcomeUnknown if unknown else failure))
@@ -328,9 +359,9 @@ def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
 
 
 def _onward(
-    table: Table, letters: Iterable[Letter], place: Place, once: frozenset[str]
+    table: Table, letters: Iterable[Letter], place: Place, once: Mapping[Letter, set[str]]
 ) -> Iterator[tuple[Move, Place]]:
-    """The moves that may come next. `once`: transitions that are taken no second time."""
+    """The moves that may come next. `once`: transitions that what comes from outside takes no second time."""
     config, used = place
     counts, seen = dict(used), set()
     for letter in letters:
@@ -339,7 +370,7 @@ def _onward(
                 continue
             for taken in [move] if move else _when_exhausted(table, config, letter.of, counts):
                 after = tuple((name, count + (name in taken.transitions)) for name, count in used)
-                spent = any(counts[name] for name in once.intersection(taken.transitions))
+                spent = any(counts[name] for name in once.get(letter, set()).intersection(taken.transitions))
                 if not spent and (taken, after) not in seen:
                     seen.add((taken, after))
                     yield taken, (taken.config, after)
@@ -398,7 +429,7 @@ def _attempts(chart: Chart, path: str) -> int:
     judged = [failure for guard in state.guards if guard.side == "after" for failure in guard.fails]
     most = 0
     for specialist in reversed(state.specialists):
-        own = 1 if specialist.effect == "once" else state.attempts
+        own = 1 if specialist.effect == "once" or isinstance(specialist, Person) else state.attempts
         harmless = any(failure.nothing_happened for failure in (*specialist.may_fail(), *judged))
         most = own + most if specialist.effect == "pure" or harmless else max(own, most)
     return most

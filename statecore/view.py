@@ -11,6 +11,8 @@ from textwrap import wrap
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
+from statecore.person import Person
+from statecore.wait import describe, spoken
 
 MANY = 4
 """From so many sources on, a transition leaves a pill that lists them, and not each of them."""
@@ -122,8 +124,16 @@ class View:
 
 
 def work_of(node: Node) -> str:
-    return node.state.does.called(node.state.does.id) if node.state and node.state.does else ""
+    """What is done there, and by when it has to be over."""
+    limit = f"within {spoken(node.within)}" if node.within is not None else ""
+    if node.state is None:
+        return limit
+    works = node.state.does.called(node.state.does.id) if node.state.does else ""
+    does = describe(node.state.wait) if node.state.wait else works
+    return ", ".join(filter(None, (does, limit)))
 
 
 def effect_of(node: Node) -> str:
-    return node.state.does.effect if node.state and node.state.does else ""
+    """The label of its effect; that a person is asked."""
+    does = node.state.does if node.state else None
+    return "" if does is None else "person" if isinstance(does, Person) else does.effect

@@ -46,11 +46,13 @@ payloads = st.builds(
 )
 BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     str: text,
+    float: st.floats(allow_nan=False, allow_infinity=False),
     float | None: st.none() | st.floats(allow_nan=False, allow_infinity=False),
     Payload: payloads,
     Payload | None: st.none() | payloads,
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
     tuple[tuple[str, bool], ...]: st.lists(st.tuples(text, st.booleans()), max_size=3).map(tuple),
+    tuple[tuple[str, str], ...]: st.lists(st.tuples(text, text), max_size=3).map(tuple),
     tuple[tuple[str, tuple[str, ...]], ...]: st.lists(
         st.tuples(text, st.lists(text, max_size=3).map(tuple)), max_size=3
     ).map(tuple),

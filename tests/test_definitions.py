@@ -17,7 +17,21 @@ from tests.wrong import RIGHT, WRONG
 
 Definition = Callable[[], object]
 PURE = Path(statecore.__file__).parent
-CHECKED = ("chart", "check", "child", "contract", "declare", "handover", "oracle", "specialist", "table", "workflow")
+CHECKED = (
+    "chart",
+    "check",
+    "child",
+    "contract",
+    "declare",
+    "handover",
+    "migration",
+    "oracle",
+    "person",
+    "specialist",
+    "table",
+    "versions",
+    "workflow",
+)
 
 
 def refusal(define: Definition) -> DefinitionError:

@@ -19,7 +19,7 @@ CALL = Call("run", "cutting#1", "cut@1", 2, 1, "pure", Payload("Job", b"{}"), (0
 
 async def outcome(*does: Any, sync: bool = False, seconds: float = 5.0, late: Any = None) -> Outcome | None:
     made = Crew()("cut", *does, sync=sync, fails=[Jammed])
-    return await Dispatcher("/home/of/log").run(made, Job(), CALL, seconds, late or pytest.fail)
+    return await Dispatcher("/home/of/log", lambda: 0.0).run(made, Job(), CALL, seconds, late or pytest.fail)
 
 
 class Mute(Exception):
@@ -95,7 +95,7 @@ async def test_a_specialist_of_one_parameter_is_not_told_its_call() -> None:
     async def plain(job: Job) -> Piece:
         return Piece(job.text)
 
-    assert await Dispatcher("").run(plain, Job("x"), CALL, 1.0, pytest.fail) == Completed(
+    assert await Dispatcher("", lambda: 0.0).run(plain, Job("x"), CALL, 1.0, pytest.fail) == Completed(
         Piece("x"), "cutting#1", 2, rank=1
     )
 
@@ -141,7 +141,7 @@ async def test_a_thread_that_takes_too_long_is_late() -> None:
 async def test_what_is_stopped_from_outside_has_no_outcome() -> None:
     """Also where it was stopped before its first step; one that is past its work is left alone."""
     for steps in (0, 1, 2):
-        dispatcher, crew = Dispatcher(""), Crew()
+        dispatcher, crew = Dispatcher("", lambda: 0.0), Crew()
         flight = asyncio.create_task(dispatcher.run(crew("cut", hang), Job(), CALL, 5.0, pytest.fail))
         dispatcher.watch(flight)
         for _ in range(steps):
@@ -155,7 +155,7 @@ async def test_what_is_stopped_from_outside_has_no_outcome() -> None:
 
 
 async def outcome_is_left_alone() -> None:
-    dispatcher, landed = Dispatcher(""), asyncio.Event()
+    dispatcher, landed = Dispatcher("", lambda: 0.0), asyncio.Event()
 
     async def fly() -> Any:
         found = await dispatcher.run(Crew()("cut"), Job(), CALL, 5.0, pytest.fail)
@@ -182,7 +182,7 @@ async def test_an_error_on_the_way_out_of_a_stopped_specialist_is_an_outcome() -
         finally:
             raise ValueError("while cleaning up")
 
-    dispatcher = Dispatcher("")
+    dispatcher = Dispatcher("", lambda: 0.0)
     flight = asyncio.create_task(dispatcher.run(Crew()("cut", stubborn), Job(), CALL, 5.0, pytest.fail))
     dispatcher.watch(flight)
     await asyncio.sleep(0)

@@ -200,7 +200,8 @@ def test_a_page_that_shows_something_else_is_found(tmp_path: Path, monkeypatch: 
 
 def public() -> dict[str, set[str]]:
     """The reference page of each public name."""
-    exported = {name for name, value in vars(statecore).items() if name[0] != "_" and not inspect.ismodule(value)}
+    names = {name for name in dir(statecore) if name[0] != "_"}
+    exported = {name for name in names if not inspect.ismodule(getattr(statecore, name))}
     return {
         "python": exported | {name for name in vars(Engine) if name[0] != "_"},
         "errors": {name for name, value in vars(errors).items() if inspect.isclass(value)},

@@ -460,7 +460,12 @@ def _filled(field: Any) -> Any:
         Payload: Payload("X", b"{}"),
         Payload | None: Payload("X", b"[]"),
     }
-    deep: dict[str, Any] = {"asked": (("q", True),), "history": (("h", ("a",)),), "reads": (1, 2)}
+    deep: dict[str, Any] = {
+        "asked": (("q", True),),
+        "history": (("h", ("a",)),),
+        "reads": (1, 2),
+        "renamed": (("a", "b"),),
+    }
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
 
@@ -941,7 +946,7 @@ async def test_deferred_calls_are_asked_again_when_another_ends(log: Log) -> Non
     async def counted(request: Job, call: Call) -> Piece:
         flying[0] += 1
         most[0] = max(most[0], flying[0])
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
         flying[0] -= 1
         return Piece()
 
@@ -1077,9 +1082,10 @@ def test_a_clock_that_was_put_back_makes_no_wait_longer() -> None:
     run_virtual(main())
 
 
-@attrs.frozen
 class Shifted(VirtualClock):
-    by: float
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
 
     def now(self) -> float:
         return super().now() + self.by

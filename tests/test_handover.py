@@ -94,7 +94,7 @@ def test_no_path_avoids_a_value_iff_every_path_gives_it(
 def test_our_own_hand_overs_agree_with_the_textbook(workflow: type[Workflow[Any]]) -> None:
     """What our charts promise their hand-overs is on every path."""
     machine = workflow.machine
-    edges = list(check.edges(machine.chart, machine.table))
+    edges = list(check.edges_of(machine.chart, machine.table))
     for path, compiled in machine.handovers.items():
         for param in compiled.params:
             assert always(edges, path, param) or param.optional or param.many, f"{path}: {param}"
@@ -145,7 +145,7 @@ def edges_of(seed: int, nested: bool) -> tuple[Chart, list[Edge]] | None:
     try:
         chart = generated.chart(Random(seed), nested=nested)
         with patch.object(table, "MAX_CONFIGURATIONS", 50):
-            return chart, list(check.edges(chart, compile_table(chart)))
+            return chart, list(check.edges_of(chart, compile_table(chart)))
     except DefinitionError:
         return None
 

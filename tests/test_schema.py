@@ -103,22 +103,27 @@ def killed_at_each_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield places
 
 
+@pytest.mark.parametrize("begun", range(1, SCHEMA))
 def test_a_migration_that_is_killed_leaves_the_old_log_or_the_new(
-    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever statement SIGKILL comes before, the file has the old schema or the new one, and opening it goes on."""
+    """Whatever statement SIGKILL comes before, the file has the old schema or a newer one, and opening it goes on."""
     seen = set()
+    fixture = FIRST.with_name(f"v{begun}") / "log.db"
+    old = Path(shutil.copy(fixture, tmp_path))
     untouched = ask(old, "SELECT * FROM turns")
     places = 0
     for places in killed_at_each_place(old, monkeypatch):  # noqa: B007
         assert ask(old, "SELECT * FROM turns") == untouched
         assert ask(old, "PRAGMA integrity_check") == [("ok",)]
         seen.add(version(old))
-        if version(old) == SCHEMA:
-            assert ask(tmp_path / "log.db.schema-1", "SELECT * FROM turns") == untouched
-            os.remove(old)
-            shutil.copy(FIRST / "log.db", old)
-    assert seen == {1, SCHEMA} and places == 2 + sum(len(step) + 2 for step in STEPS[1:]) + 1
+        if version(old) != begun:
+            assert ask(tmp_path / f"log.db.schema-{begun}", "SELECT * FROM turns") == untouched
+            for file in tmp_path.glob("log.db*"):
+                file.unlink()
+            shutil.copy(fixture, old)
+    assert seen == set(range(begun, SCHEMA + 1))
+    assert places == 2 + sum(len(step) + 2 for step in STEPS[begun:]) + 1
 
 
 def test_a_new_log_that_is_killed_while_it_is_made_is_made_by_the_next(
@@ -150,7 +155,7 @@ async def test_a_step_that_fails_is_undone(old: Path, monkeypatch: pytest.Monkey
 
 async def test_a_reader_leaves_an_old_log_alone(old: Path) -> None:
     """Reading only raises OlderLog with the remedy and writes nothing; a command that reads applies the remedy."""
-    with pytest.raises(OlderLog, match="schema 1, this release 2: open it once for writing"):
+    with pytest.raises(OlderLog, match=f"schema 1, this release {SCHEMA}: open it once for writing"):
         await SqliteLog.open(old, readonly=True)
     assert old.read_bytes() == (FIRST / "log.db").read_bytes()  # noqa: ASYNC240
     async with reading(old) as log:

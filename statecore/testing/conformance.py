@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 import pytest_asyncio
 
+from statecore.checkpoint import Checkpoint
 from statecore.codec import INLINE, MAX_BYTES
 from statecore.errors import BadInput, Conflict, LogError
 from statecore.events import ERASED, CallCompleted, CallStarted, Cancelled, Erased, Event, Moved, Payload, Purged
-from statecore.log import Append, Batch, Log, MemoryLog, Row, StreamInfo, Turn
+from statecore.log import Append, Batch, KeepsCheckpoints, Log, MemoryLog, Row, StreamInfo, Turn
 
 DRAFT = Payload("Draft@1", '{"text":"Gr\u00fc\u00dfe \U0001f642","cost":1.50,"n":-0.0}'.encode())
 EVENTS: tuple[Event, ...] = (
@@ -38,6 +40,11 @@ def erasing(stream: str, expected: int) -> Batch:
 def purging(**streams: int) -> Batch:
     stubs = tuple(Purged(stream, "completed", events, "", "me", "old") for stream, events in streams.items())
     return Batch((Append("system/purged", 0, stubs, 9.0),), purge=streams)
+
+
+def checkpoint(turn: Turn, first: int, end: int) -> Checkpoint:
+    """A log does not look into one."""
+    return Checkpoint(turn.stream, turn.version, turn.head, "fold", first, end, b"values", b"state")
 
 
 async def stored(log: Log, stream: str | None = None) -> list[Row]:
@@ -265,6 +272,58 @@ class LogConformance:
             with pytest.raises(BadInput, match="not as it was written"):
                 await log.restore(bad, {})
         assert await log.streams() == []
+
+    async def test_checkpoints_are_kept_of_a_stream_as_it_is(self, log: Log) -> None:
+        """One that says another version or head than the stream has just then, or names no stream, is not kept."""
+        if not isinstance(log, KeepsCheckpoints):
+            pytest.skip("this log keeps no checkpoints, as it may")
+        [turn] = await log.append(one("run", 0, *EVENTS))
+        good = checkpoint(turn, 0, 2)
+        others = ({"version": 2}, {"head": bytes(32)}, {"stream": "none"})
+        assert [await log.keep(attrs.evolve(good, **other)) for other in others] == [False] * 3
+        assert await log.checkpoints("run") == await log.checkpoints("none") == []
+        assert await log.keep(good) and await log.checkpoints("run") == [good]
+        keeping, appending = log.keep(good), asyncio.ensure_future(log.append(one("run", 3)))
+        assert await keeping
+        [late] = await appending
+        assert not await log.keep(good)
+        assert await log.keep(checkpoint(late, 2, 2)) and await log.verify() == []
+
+    async def test_a_checkpoint_takes_the_place_of_those_that_have_its_values(self, log: Log) -> None:
+        """What is kept is one chain: a newer one empties the state of those it goes on from, and ends the others."""
+        if not isinstance(log, KeepsCheckpoints):
+            pytest.skip("this log keeps no checkpoints, as it may")
+        both = [(0, 3), (3, 3)]
+        for version, (first, end, left) in enumerate(
+            ((0, 3, []), (3, 3, both[:1]), (3, 7, both), (3, 5, both), (0, 9, []))
+        ):
+            [turn] = await log.append(one("run", version))
+            assert await log.keep(checkpoint(turn, first, end))
+            found = await log.checkpoints("run")
+            assert [(each.first, each.end) for each in found] == [*left, (first, end)]
+            assert [each.state for each in found] == [b""] * len(left) + [b"state"]
+            assert {each.values for each in found} == {b"values"} and found[-1] == checkpoint(turn, first, end)
+
+    async def test_checkpoints_leave_with_what_they_were_made_of(self, log: Log) -> None:
+        """In the commit that erases or purges a stream, also where they wait beside it; those of others stay."""
+        if not isinstance(log, KeepsCheckpoints):
+            pytest.skip("this log keeps no checkpoints, as it may")
+        made = {name: (await log.append(one(name, 0, *EVENTS)))[0] for name in ("a", "b", "c")}
+        for turn in made.values():
+            assert await log.keep(checkpoint(turn, 0, 2))
+        again = log.keep(checkpoint(made["a"], 0, 2))
+        await log.append(erasing("a", 3))
+        assert await again and not await log.keep(checkpoint(made["a"], 0, 2))
+        assert [len(await log.checkpoints(name)) for name in made] == [0, 1, 1]
+        with pytest.raises(Conflict):
+            await log.append(purging(b=2))
+        assert [len(await log.checkpoints(name)) for name in made] == [0, 1, 1]
+        await log.append(purging(b=3))
+        await log.append(one("b", 0, *EVENTS))
+        assert not await log.keep(attrs.evolve(checkpoint(made["c"], 0, 2), stream="b"))
+        assert [len(await log.checkpoints(name)) for name in made] == [0, 0, 1]
+        await log.vacuum()
+        assert len(await log.checkpoints("c")) == 1 and await log.verify() == []
 
     async def test_a_vacuum_changes_nothing_that_is_read(self, log: Log) -> None:
         """After the room was given back everything else is there, and the log goes on."""

@@ -1,6 +1,4 @@
-"""Makes the fixture of a format: `python -m tests.formats.make tests/formats/v2`, once, when a release has a new one.
-
-`tests/formats/v2-2` is of the same schema with events that came later: a name with a dash has those alone.
+"""Makes the fixture of a format: `python -m tests.formats.make tests/formats/v3`, once, when a release has a new one.
 
 A directory holds `log.db`, as that release wrote it, and `runs.json`, what it rebuilt from it. Neither is ever
 made again: whatever comes later must read the one to the other.
@@ -16,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from statecore.checkpoint import Mark, taken
 from statecore.engine import Engine
 from statecore.events import (
     CallAsked,
@@ -28,7 +27,6 @@ from statecore.events import (
     CallUnknown,
     Cancelled,
     Finished,
-    ForkedFrom,
     Moved,
     Payload,
     RunStarted,
@@ -36,7 +34,7 @@ from statecore.events import (
     SignalTaken,
 )
 from statecore.log import Append, Batch, Log
-from statecore.replay import rebuild
+from statecore.replay import rebuild, turns_of
 from statecore.retention import erase, not_system, purge
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -80,15 +78,6 @@ EVERYTHING = (
 )  # fmt: skip
 """A run of no workflow, with every event and every field of the first format."""
 
-LATER = (
-    (RunStarted("Line", "1", "f" * 64, JOB, "acme", "root", "ranged", "root/making#1", 2),),
-    (CallStarted("left/one#1", "sell@1", reads=(0,)), CallStarted("making#1", "Line@1", reads=(0,), kind="workflow")),
-    (ForkedFrom("other", 3, "me", "another way"),),
-    (SignalTaken(Payload("Nudge", b'{"text":"again"}'), "me", "n1", Payload("Told", b'{"text":"well"}')),),
-    (SignalRefused(Payload("Nudge", b"{}"), "nothing waits for it", "you", "n2"),),
-)
-"""What has come since, in the same schema."""
-
 
 def plain(run: Run) -> dict[str, Any]:
     """A run as JSON: what must never be read otherwise. Fields are named here, so that a run may have new ones."""
@@ -113,6 +102,7 @@ def plain(run: Run) -> dict[str, Any]:
             ]
             for call in run.calls.values()
         },
+        **({"timers": {timer.state: [timer.since, timer.due] for timer in run.timers.values()}} if run.timers else {}),
     }
 
 
@@ -176,19 +166,14 @@ async def fill(path: Path) -> None:
             version += len(events)
         await purge(log, 0.0, 0.0, by="me", why="old")
         await switch(log, "saw", False, clock.now(), by="me", why="blunt")
+        [*_, last] = await turns_of(log, "ticket")
+        checkpoint = taken(await rebuild(log, "ticket"), last.head, Mark())
+        assert checkpoint and await log.keep(checkpoint)
         await erase(log, "erased", clock.now(), by="me", why="asked to")
 
 
-async def later(path: Path) -> None:
-    version = 0
-    async with await SqliteLog.open(path) as log:
-        for number, events in enumerate(LATER):
-            await log.append(Batch((Append("later", version, events, 10.5 + number, "made", "parked"),)))
-            version += len(events)
-
-
 async def make(home: Path) -> dict[str, Any]:
-    await (later if "-" in home.name else fill)(home / "log.db")
+    await fill(home / "log.db")
     async with await SqliteLog.open(home / "log.db") as log:
         runs = await rebuilt(log)
         assert await log.verify() == []

@@ -49,8 +49,10 @@ BUGS = (
     Bug(
         "an append is lost",
         LOG + "append",
-        "return await self._queued(",
-        "self.lost = getattr(self, 'lost', 0) + 1\n    if self.lost == 9:\n        return ()\n    return await self._queued(",
+        "turns: tuple[Turn, ...] = await self._queued(",
+        "self.lost = getattr(self, 'lost', 0) + 1\n    if self.lost == 9:\n"
+        "        return tuple(place(each, Head(each.append.expected), 0) for each in drafts_of(batch, self._salts))\n"
+        "    turns = await self._queued(",
     ),
     Bug(
         "an append is acknowledged before its commit",
