@@ -78,8 +78,9 @@ BUGS = (
     Bug(
         "a call is dispatched before its commit",
         ENGINE + "_take",
-        "await self._append(",
-        "held.run, was = after, held.run; self._act(held, after.at); held.run = was\n        await self._append(",
+        "turn = await self._append(",
+        "held.run, was = after, held.run; self._act(held, after.at); held.run = was\n"
+        "            turn = await self._append(",
     ),
     Bug(
         "a call is dispatched twice",
@@ -92,7 +93,7 @@ BUGS = (
         "a timer is never set",
         ENGINE + "_set_timers",
         "not in held.timers:",
-        "not in held.timers and call.attempt < 2:",
+        "not in held.timers and not any((c.id, c.wake) == key and c.attempt > 1 for c in waiting):",
     ),
     Bug("a timer fires early", ENGINE + "_set_timers", "key[1] - now)", "(key[1] - now) / 2)"),
     Bug("a timer believes the wall clock", ENGINE + "_take_up", "max(self.clock.now(), *known)", "self.clock.now()"),
@@ -116,18 +117,19 @@ BUGS = (
         "if beginning := None:",
     ),
     Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
-    Bug("an attempt too many", DECIDER + "failed", "call.attempt < state.attempts", "call.attempt <= state.attempts"),
+    Bug("an attempt too many", DECIDER + "again", "call.attempt < self.state", "call.attempt <= self.state"),
     Bug(
         "a `once` call is repeated",
-        DECIDER + "failed",
-        'and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts',
-        "and isinstance(failure, RETRIED) and call.attempt < max(2, state.attempts)",
+        DECIDER + "again",
+        'call.effect != "once" and call.kind != "person" and mendable(failure)\n    return able and call.attempt < '
+        "self.state(call).attempts",
+        "mendable(failure)\n    return able and call.attempt < max(2, self.state(call).attempts)",
     ),
     Bug("a `once` call that was cut is run again", DECIDER + "interrupted", 'if call.effect == "once":', "if False:"),
     Bug(
         "a `once` call that timed out has failed",
         DECIDER + "failed",
-        '(isinstance(failure, TimedOut) and call.effect == "once")',
+        'isinstance(failure, TimedOut) and call.effect == "once" and not call.kind',
         "False",
     ),
     Bug(

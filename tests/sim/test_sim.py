@@ -15,13 +15,16 @@ from typing import get_args
 
 import pytest
 
-from statecore.events import Erased, Event, ForkedFrom, Migrated, Purged, Switched
+from statecore.events import Erased, Event, ForkedFrom, Migrated, Purged, Switched, TimerFired, TimerSet
 from tests.sim.__main__ import KEPT, TRACES, traces
 from tests.sim.life import simulate
 from tests.sim.loop import Deadlock, Killed, SimLoop
 from tests.sim.world import FAULTS
 
 SEEDS = int(os.environ.get("STATECORE_SEEDS", "60"))
+ABSENT = (Erased, ForkedFrom, Migrated, Purged, Switched, TimerFired, TimerSet)
+"""Events that the simulation has not."""
+
 CHUNK = 10
 CAMPAIGN = [pytest.param(first, marks=pytest.mark.slow if first >= 60 else ()) for first in range(0, SEEDS, CHUNK)]
 ROOT = Path(__file__).parents[2]
@@ -39,9 +42,7 @@ def test_every_promise_holds_whatever_happens(first: int) -> None:
 def test_everything_that_can_happen_happens() -> None:
     """In the first sixty seeds there is every event of a run, every fault, and every way for a process to end."""
     seen = {name for seed in range(60) for name in simulate(seed).seen}
-    events = {
-        event.__name__ for event in get_args(Event) if event not in (Erased, ForkedFrom, Migrated, Purged, Switched)
-    }
+    events = {event.__name__ for event in get_args(Event) if event not in ABSENT}
     ends = {"at a port", "at a moment", "in a commit", "disk", "closed", "at rest"}
     assert seen == events | {fault for _, fault in FAULTS} | ends
 
