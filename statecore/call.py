@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from statecore.events import Payload
+from statecore.events import Payload, part_of
 
 
 class CallState(StrEnum):
@@ -23,8 +23,8 @@ class CallState(StrEnum):
 
 @attrs.frozen
 class Call:
-    """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts
-    from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
+    """`id` is `state#entry`: the n-th time that the state was entered; of a part of a plan, `state#entry/part`, and
+    `type` is then the name of the specialist that was planned. `specialist` is name@version. `attempt` counts from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
     the last attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the
     world as it was. `kind`: as in `CallStarted`. `since` and `wake`: seconds since the epoch.
     """
@@ -45,12 +45,17 @@ class Call:
     why: str = ""
     untouched: bool = True
     kind: str = ""
+    type: str = ""
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
 
     @property
     def state(self) -> str:
         return self.id.rpartition("#")[0]
+
+    @property
+    def part(self) -> str:
+        return part_of(self.id)
 
     @property
     def key(self) -> str:

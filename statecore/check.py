@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
-from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
+from statecore.declare import State
+from statecore.failures import Broken, Conflicting, Exhausted, Failure, Incomplete, NotDone, PlanRefused, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover
 from statecore.messages import Failed
+from statecore.plan import Part, Plan
+from statecore.planhandover import PlanOf, plan_handover
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
 
 
@@ -42,30 +45,54 @@ class Facts:
     edges: tuple[Edge, ...]
 
 
-def check(chart: Chart, table: Table) -> dict[str, Handover]:
-    """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
+def check(chart: Chart, table: Table) -> tuple[dict[str, Handover], dict[str, PlanOf]]:
+    """The compiled hand-over of each working state, and the plan of each that has one. Raises DefinitionError at the first thing that cannot be right."""
     facts = Facts(chart, table, tuple(_edges(chart, table)))
     for rule in (_reached, _failures_come, _answered, _not_shadowed, _ends, _bounded):
         rule(facts)
-    handovers = {node.path: handover(chart, node.path) for node in chart.working}
+    states = {node.path: chart.state(node.path) for node in chart.working}
+    handovers = {path: handover(chart, path) for path, state in states.items() if state.plan is None}
     for path, compiled in handovers.items():
         _assigned(facts, path, compiled)
-    return handovers
+    plans = {path: plan_handover(chart, path) for path, state in states.items() if state.plan is not None}
+    for path, plan in plans.items():
+        for function in plan.functions():
+            _assigned(facts, path, function.outer)
+    return handovers, plans
 
 
 def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     """How the work of a state may fail, each failure with who gives it."""
     state = chart.state(node.path)
     found: dict[type[Failure], str] = {}
-    for specialist in state.specialists:
+    for work in state.works:
+        if state.plan is None or state.plan.ends_with(work):  # type: ignore[arg-type]
+            _work_fails(work, found)
+    if state.plan is not None:
+        found |= _plan_fails(state.plan)
+    elif state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
+        found.setdefault(Broken, "a hand-over or condition that raises")
+    return found
+
+
+def _work_fails(work: State | Part, found: dict[type[Failure], str]) -> None:
+    for specialist in work.specialists:
         found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
         if specialist.effect == "once":
             found.setdefault(NotDone, "a person who settles the call")
-    for guard in state.guards:
+    for guard in work.guards:
         found |= {failure: f"guard `{guard.name}`" for failure in guard.fails if failure not in found}
     found.setdefault(Refused, "a guard of the engine")
-    if state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
-        found.setdefault(Broken, "a hand-over or condition that raises")
+
+
+def _plan_fails(plan: Plan) -> dict[type[Failure], str]:
+    found: dict[type[Failure], str] = {Broken: "a function of the plan that raises"}
+    if plan.make:
+        found[PlanRefused] = "a plan that breaks a rule"
+    if plan.complete:
+        found[Incomplete] = f"`{plan.complete.__name__}`"
+    if plan.conflicts:
+        found[Conflicting] = "answers that differ"
     return found
 
 

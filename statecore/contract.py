@@ -145,6 +145,12 @@ def spelled(hint: Any) -> str:
     return f"{origin.__name__}[{', '.join(spelled(arg) for arg in args)}]" if origin else str(hint)
 
 
+def named(value: object) -> str:
+    """How a message calls what somebody wrote: by its name, or by what it is."""
+    name = getattr(value, "__name__", None)
+    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+
+
 def _fields(cls: type) -> Sequence[Any]:
     attrs.resolve_types(cls, include_extras=True)
     fields: Sequence[Any] = attrs.fields(cls)

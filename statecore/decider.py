@@ -13,6 +13,7 @@ or not at all.
 4. The table gives the row for (configuration, letter). Its questions are answered by the payload and by the run, and
    the answers are recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound
    with nothing after it makes the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
+   What a call of a plan ends in is asked of the plan instead (`planning.py`); what the plan ends in is the state's.
 5. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
    the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same
    turn.
@@ -26,6 +27,7 @@ from typing import Any
 
 import attrs
 
+from statecore import planning
 from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.contract import Contract
@@ -49,6 +51,7 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    plan_of,
 )
 from statecore.failures import (
     RETRIED,
@@ -68,6 +71,8 @@ from statecore.failures import (
 from statecore.guard import Defer, Pass, Question, Refuse
 from statecore.handover import Param, Recorded
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
+from statecore.plan import Part
+from statecore.planning import first
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
@@ -113,6 +118,7 @@ class _Turn:
     def __init__(self, machine: Machine, run: Run, at: float, admission: Admission) -> None:
         self.machine, self.run, self.at, self.admission = machine, Draft(run, at), at, admission
         self.events: list[Event] = []
+        self.going: set[str] = set()
 
     def emit(self, *events: Event) -> None:
         for event in events:
@@ -226,9 +232,8 @@ class _Turn:
         if call.effect == "once":
             self.unknown(call, input.why)
         elif call.cuts >= MAX_CUTS:
-            self.emit(
-                CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt)
-            )
+            why = f"the process ended {call.cuts + 1} times while it was in flight"
+            self.parked(CallUnknown(call.id, why, call.attempt))
         else:
             self.admit(again(call, call.attempt, call.cuts + 1), call)
 
@@ -246,18 +251,18 @@ class _Turn:
             self.failed(call, Rejected(f"contract {given}", fault.faults), input)
             return
         question = self.question(call, value.live)
-        guard, verdict = self.admission.ask("after", self.state(call).guards, question)
+        guard, verdict = self.admission.ask("after", self.work(call).guards, question)
         if isinstance(verdict, Refuse):
             self.failed(call, self.named(call, verdict) or Rejected(guard, (verdict.why,)), input, value)
             return
         trusted = guard or (DERIVED if specialist.derives and self.trusted(call) else "")
         warnings = tuple(printable(warning)[:2000] for warning in input.warnings)
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, warnings, trusted))
-        self.fire(call.state, Completed, value.live)
+        self.ended(call.id, Completed, value.live)
 
     def believable(self, call: Call, failure: Failure, settled: bool) -> Failure:
         """The failure itself where it is one that the call may end in; Crashed for any other."""
-        declared = (*self.specialist(call).may_fail(), *(f for guard in self.state(call).guards for f in guard.fails))
+        declared = (*self.specialist(call).may_fail(), *(f for guard in self.work(call).guards for f in guard.fails))
         if isinstance(failure, declared) or (settled and isinstance(failure, NotDone)):
             if isinstance(failure, OutcomeUnknown) or not (fault := self.unfit(call, failure)):
                 return failure
@@ -282,6 +287,10 @@ class _Turn:
             return f"a failure that breaks its own contract ({told(fault)})"
         letter = self.machine.table.letter(call.state, Failed, type(failure))
         answered = letter is not None and self.machine.table.rows.get((self.run.config, letter)) is not None
+        if (plan := self.machine.plans.get(call.state)) and not plan.plan.ends_with(
+            plan.plan.part(call.part, call.type)
+        ):
+            return ""
         return "" if answered else f"no failure that anything answers in `{self.run.config}`"
 
     def failed(
@@ -290,25 +299,25 @@ class _Turn:
         if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
             self.unknown(call, printable(failure.why) or told(failure))
             return
-        state, settled = self.state(call), bool(input.by)
+        work, settled = self.work(call), bool(input.by)
         untouched = failure.nothing_happened
         event = CallFailed(
             call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched
         )
-        if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts:
+        if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < work.attempts:
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
         elif not settled and (following := self.following(call, untouched)):
             self.emit(attrs.evolve(event, next=following.id))
             self.admit(first(call.id, following, call.rank + 1), call)
         else:
             self.emit(event)
-            self.fire(call.state, Failed, failure)
+            self.ended(call.id, Failed, failure)
 
     def following(self, call: Call, untouched: bool) -> Specialist[Any, Any] | None:
         """The fallback that may be tried: after an effect only if it is known of every attempt that nothing
         happened.
         """
-        specialists = self.state(call).specialists
+        specialists = self.work(call).specialists
         safe = call.effect == "pure" or (call.untouched and untouched)
         return specialists[call.rank + 1] if safe and call.rank + 1 < len(specialists) else None
 
@@ -316,10 +325,22 @@ class _Turn:
         """Parked, unless a transition names Failed[OutcomeUnknown]."""
         failure = OutcomeUnknown(why)
         if self.machine.table.letter(call.state, Failed, OutcomeUnknown) is None:
-            self.emit(CallUnknown(call.id, why, call.attempt))
+            self.parked(CallUnknown(call.id, why, call.attempt))
         else:
             self.emit(CallFailed(call.id, self.pack(failure), call.attempt))
-            self.fire(call.state, Failed, failure)
+            self.ended(call.id, Failed, failure)
+
+    def parked(self, event: CallUnknown) -> None:
+        self.emit(event)
+        if (plan := plan_of(event.call)) in self.run.plans:
+            planning.go_on(self, plan)
+
+    def ended(self, call: str, kind: type, value: Any) -> None:
+        """A call has its outcome: of its plan, or of its state."""
+        if plan_of(call) in self.run.plans:
+            planning.landed(self, call, value if kind is Failed else None)
+        else:
+            self.fire(call.rpartition("#")[0], kind, value)
 
     # -- the chart
 
@@ -379,7 +400,8 @@ class _Turn:
             if nodes[path].final and nodes[path].parent is None:
                 self.emit(Finished(nodes[path].outcome))
                 return
-        due = {path: self.run.entries[path] for path in move.entered if path in self.machine.handovers}
+        machine = self.machine
+        due = {p: self.run.entries[p] for p in move.entered if p in machine.handovers or p in machine.plans}
         # What one state wants may fail at once and move the run on, out of the others or into them again.
         for path, entry in due.items():
             if path in self.run.config.states and self.run.entries[path] == entry and not self.run.outcome:
@@ -389,6 +411,9 @@ class _Turn:
 
     def want(self, path: str) -> None:
         """The call of a state that was just entered."""
+        if path in self.machine.plans:
+            planning.begin(self, path)
+            return
         id = f"{path}#{self.run.entries[path]}"
         state = self.machine.chart.state(path)
         compiled = self.machine.handovers[path]
@@ -427,8 +452,7 @@ class _Turn:
         return f"`{param}`, which {named} should have given; the dependency may have failed"
 
     def may_give(self, path: str, param: Param) -> bool:
-        given = [contract.cls for each in self.machine.chart.state(path).specialists for contract in each.gives]
-        return any(param.fits(path, cls) for cls in given)
+        return any(param.fits(path, cls) for cls in self.machine.chart.gives(path))
 
     def fitting(self, param: Param) -> list[Value]:
         contracts = self.machine.contracts
@@ -447,13 +471,13 @@ class _Turn:
         if not param.envelope:
             return live
         made = (value.specialist, value.attempt, value.fallback)
-        return Recorded(live, value.by, *made, value.warnings, value.trusted)
+        return Recorded(live, value.by, *made, value.warnings, value.trusted, value.part)
 
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
         call = self.run.opening(wanted, CallState.STARTED)
         live = self.contract(call.request).unpack(call.request)
-        guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
+        guard, verdict = self.admission.ask("before", self.work(call).guards, self.question(call, live))
         if isinstance(verdict, Pass):
             self.emit(wanted)
         elif isinstance(verdict, Defer):
@@ -479,15 +503,15 @@ class _Turn:
             self.admit(wanted, self.run.calls.get(call.id))
         else:
             self.emit(refused)
-            self.fire(call.state, Failed, failure)
+            self.ended(call.id, Failed, failure)
 
     # -- look-ups
 
-    def state(self, call: Call) -> State:
-        return self.machine.chart.state(call.state)
+    def work(self, call: Call) -> State | Part:
+        return self.machine.chart.work(call)
 
     def specialist(self, call: Call) -> Specialist[Any, Any]:
-        return self.state(call).specialists[call.rank]
+        return self.work(call).specialists[call.rank]
 
     def contract(self, payload: Payload) -> Contract[Any]:
         return self.machine.contracts[payload.contract]
@@ -504,14 +528,6 @@ class _Turn:
     def trusted(self, call: Call) -> bool:
         """Whether everything that the request of a call was made of is trusted."""
         return all(self.run.value_at(id).trusted for id in call.reads)
-
-
-def first(
-    id: str, specialist: Specialist[Any, Any], rank: int, reads: tuple[int, ...] = (), request: Payload | None = None
-) -> CallStarted:
-    """The first attempt of a specialist."""
-    kind = "" if specialist.kind == "function" else specialist.kind
-    return CallStarted(id, specialist.id, 1, rank, specialist.effect, reads, request, kind=kind)
 
 
 def again(call: Call, attempt: int, cuts: int) -> CallStarted:

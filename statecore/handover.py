@@ -30,7 +30,7 @@ Newest = Annotated[T, NEWEST]
 @attrs.frozen
 class Recorded(Generic[T_co]):
     """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's
-    own gave it. `trusted`: the rule by which it is, "" where it is not.
+    own gave it. `trusted`: the rule by which it is, "" where it is not. `part`: the part of that state's plan.
     """
 
     value: T_co
@@ -40,6 +40,7 @@ class Recorded(Generic[T_co]):
     fallback: bool
     warnings: tuple[str, ...] = ()
     trusted: str = ""
+    part: str = ""
 
 
 @attrs.frozen
@@ -80,17 +81,17 @@ def handover(chart: Chart, path: str) -> Handover:
         return Handover(None, (Param("request", takes),), f"`{path}` takes a {takes.__name__}")
     fn = state.give
     text = f"hand-over `{named(fn)}` of `{path}`"
-    hints = _hints(chart, fn, text)
+    hints = hints_of(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
         chart.wrong(
             f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__},"
             f" which `{state.does.name}` takes: annotate or mend it"
         )
-    return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+    return Handover(fn, tuple(param_of(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
 
 
-def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
+def hints_of(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
     if not inspect.isroutine(fn):
         chart.wrong(
             f"{text} cannot be read, expected a function with annotated parameters, found {named(fn)}: write a `def`"
@@ -105,7 +106,8 @@ def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
         chart.wrong(f"{text}: its annotations cannot be read ({fault}): define the types at module level")
 
 
-def _param(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
+def param_of(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
+    """What a parameter asks for. Raises DefinitionError where its annotation says nothing that can be filled."""
     name = parameter.name
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         chart.wrong(f"{text}: `{parameter}` cannot be filled by its name: name each value that it needs")
@@ -152,4 +154,5 @@ def _owners(chart: Chart, name: str, wants: type) -> list[str]:
 def _gives(chart: Chart, path: str) -> list[type]:
     inside = [node.path for node in chart.working if path in chart.chain(node.path)]
     specialists = [specialist for state in inside for specialist in chart.state(state).specialists]
-    return [cls for s in specialists for cls in (*(given.cls for given in s.gives), *s.may_fail())]
+    given = [cls for state in inside for cls in chart.gives(state)]
+    return [*given, *(cls for s in specialists for cls in (*(given.cls for given in s.gives), *s.may_fail()))]

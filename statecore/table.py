@@ -147,9 +147,8 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
     out: dict[Letter, tuple[Arrow, ...]] = {}
     for node in chart.working:
         chain = chart.chain(node.path)
-        for specialist in chart.state(node.path).specialists:
-            for given in specialist.gives:
-                out[Letter(node.path, "Completed", given.name)] = _answering(chart, chain, Completed, given.cls)
+        for given in chart.gives(node.path):
+            out[Letter(node.path, "Completed", given.__name__)] = _answering(chart, chain, Completed, given)
         named = {p for a in chart.arrows if a.kind is Failed and a.source in chain for p in a.payloads} | {Failure}
         for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), cls.__name__)):
             out[Letter(node.path, "Failed", failure.__name__)] = _answering(chart, chain, Failed, failure)
@@ -175,8 +174,7 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
     """The class of each letter's payload."""
     out: dict[Letter, type] = {}
     for node in chart.working:
-        for specialist in chart.state(node.path).specialists:
-            out |= {Letter(node.path, "Completed", given.name): given.cls for given in specialist.gives}
+        out |= {Letter(node.path, "Completed", given.__name__): given for given in chart.gives(node.path)}
         out |= {
             Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads
         }

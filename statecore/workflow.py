@@ -9,9 +9,12 @@ import attrs
 from statecore.chart import Chart, contracts, scan
 from statecore.check import check
 from statecore.contract import Contract, contract_of, spelled
+from statecore.declare import State
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
+from statecore.plan import Part, Plan
+from statecore.planhandover import PlanOf
 from statecore.table import Table, compile_table, digest
 
 T = TypeVar("T")
@@ -24,6 +27,7 @@ class Machine:
     chart: Chart
     table: Table
     handovers: dict[str, Handover]
+    plans: dict[str, PlanOf]
     contracts: dict[str, Contract[Any]]
     fingerprint: str
 
@@ -37,8 +41,8 @@ def compile_machine(cls: type, takes: type, version: str) -> Machine:
     chart = scan(cls, takes, version)
     known = {kind.__name__: contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
-    handovers = check(chart, table)
-    return Machine(chart, table, handovers, known, digest(_essence(chart, table, known)))
+    handovers, plans = check(chart, table)
+    return Machine(chart, table, handovers, plans, known, digest(_essence(chart, table, known)))
 
 
 def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dict[str, Any]:
@@ -58,18 +62,38 @@ def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dic
 
 def _policy(chart: Chart, path: str) -> dict[str, Any]:
     state = chart.state(path)
+    return _called(state) if state.plan is None else _planned(state.plan)
+
+
+def _called(work: State | Part) -> dict[str, Any]:
     return {
-        "attempts": state.attempts,
-        "timeout": state.timeout,
+        "attempts": work.attempts,
+        "timeout": work.timeout,
         "specialists": [
             [
                 *(s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)),
                 *(["derives"] if s.derives else []),
             ]
-            for s in state.specialists
+            for s in work.specialists
         ],
-        "guards": [f"{guard.name}{' vouches' if getattr(guard, 'vouches', False) else ''}" for guard in state.guards],
-        "give": getattr(state.give, "__name__", "") if state.give else "",
+        "guards": [f"{guard.name}{' vouches' if getattr(guard, 'vouches', False) else ''}" for guard in work.guards],
+        "give": getattr(work.give, "__name__", "") if work.give else "",
+    }
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    functions = {"assemble": plan.assemble, "make": plan.make, "complete": plan.complete}
+    return {
+        "parts": {
+            part.id: {**_called(part), "after": list(part.after), "needed": part.needed, "answers": part.answers}
+            for part in plan.parts
+        },
+        "expects": {part.id: float(part.expects) for part in plan.parts},
+        "on_failure": plan.on_failure,
+        "bounds": [plan.width, plan.at_most, plan.depth],
+        "rules": [rule.name for rule in plan.rules],
+        "conflicts": plan.conflicts.name if plan.conflicts else "",
+        **{name: fn.__name__ if fn else "" for name, fn in functions.items()},
     }
 
 
