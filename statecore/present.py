@@ -13,20 +13,24 @@ import msgspec
 
 from statecore.call import Call, CallState
 from statecore.events import (
+    Assembled,
     CallAsked,
     CallCompleted,
     CallDeferred,
     CallFailed,
     CallLate,
+    CallPlanned,
     CallRefused,
     CallStarted,
     CallUnknown,
     Cancelled,
+    ConflictSettled,
     Erased,
     Event,
     Finished,
     Moved,
     Payload,
+    Planned,
     Purged,
     RunStarted,
     SignalRefused,
@@ -149,6 +153,16 @@ def said(event: Event) -> str:
             return (
                 f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
             )
+        case Planned():
+            return f"{event.call} is a plan of {times(event.parts, 'call')}, {event.width} at once"
+        case CallPlanned():
+            return _planned(event)
+        case ConflictSettled():
+            others = ", ".join(part for part in event.parts if part != event.chosen)
+            return f"{event.call} answers {short(event.key)} as {event.chosen} does, against {others}: rule {short(event.rule)}"
+        case Assembled():
+            missing = "; ".join(f"{part} ({short(why, SUMMARY)})" for part, why in event.missing)
+            return f"{event.call} assembled {summary(event.value)}" + (f", missing: {missing}" if missing else "")
         case SignalTaken():
             return f"signal {summary(event.value)}{_settled(event.by, '')}"
         case SignalRefused():
@@ -163,6 +177,13 @@ def said(event: Event) -> str:
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
             return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
+
+
+def _planned(event: CallPlanned) -> str:
+    after = f", after {', '.join(event.after)}" if event.after else ""
+    answers = f", answers {short(event.answers)}" if event.answers else ""
+    asked = f" with {summary(event.request)}" if event.request else ""
+    return f"{event.call} will call {event.type}{asked}{after}{answers}" + (f": {short(event.says)}" if event.says else "")
 
 
 def _settled(by: str, why: str) -> str:
@@ -321,8 +342,10 @@ def result(run: Run) -> list[str]:
     return [f"result    {summary(run.result, RESULT)}"] if run.result else []
 
 
-def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "") -> list[str]:
-    """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
+def overview(
+    run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "", plans: Iterable[str] = ()
+) -> list[str]:
+    """`show`: a run on one screen. `plans`: what there is to say of its plans. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
     out = [
         headline(run),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
@@ -331,6 +354,7 @@ def overview(run: Run, turns: Sequence[Turn], whole: bool = True, options: str =
         visible(f"path      {' '.join(path(turns))}"),
         *result(run),
         *([f"why       {short(run.why)}"] if run.why else []),
+        *plans,
     ]
     if not whole:
         return [
@@ -356,8 +380,13 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         )
     shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    return aligned(shown)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of one length in columns; those that are empty throughout are left out."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows]
 
 
 def times(count: int, what: str) -> str:
@@ -386,6 +415,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "values": [
             {
                 "by": value.by,
+                "part": value.part,
                 "specialist": value.specialist,
                 "attempt": value.attempt,
                 "fallback": value.fallback,
