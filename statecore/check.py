@@ -67,15 +67,17 @@ def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     found: dict[type[Failure], str] = {}
     for work in state.works:
         if state.plan is None or state.plan.ends_with(work):  # type: ignore[arg-type]
-            _work_fails(work, found)
+            found |= {failure: who for failure, who in work_fails(work).items() if failure not in found}
     if state.plan is not None:
-        found |= _plan_fails(state.plan)
+        found |= plan_fails(state.plan)
     elif state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
         found.setdefault(Broken, "a hand-over or condition that raises")
     return found
 
 
-def _work_fails(work: State | Part, found: dict[type[Failure], str]) -> None:
+def work_fails(work: State | Part) -> dict[type[Failure], str]:
+    """How a call may fail, each failure with who gives it."""
+    found: dict[type[Failure], str] = {}
     for specialist in work.specialists:
         found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
         if specialist.effect == "once":
@@ -83,9 +85,11 @@ def _work_fails(work: State | Part, found: dict[type[Failure], str]) -> None:
     for guard in work.guards:
         found |= {failure: f"guard `{guard.name}`" for failure in guard.fails if failure not in found}
     found.setdefault(Refused, "a guard of the engine")
+    return found
 
 
-def _plan_fails(plan: Plan) -> dict[type[Failure], str]:
+def plan_fails(plan: Plan) -> dict[type[Failure], str]:
+    """How a plan may fail besides its parts."""
     found: dict[type[Failure], str] = {Broken: "a function of the plan that raises"}
     if plan.make:
         found[PlanRefused] = "a plan that breaks a rule"

@@ -72,9 +72,12 @@ class Part:
         timeout: float = TIMEOUT,
         says: str = "",
     ) -> None:
-        self.does, self.request, self.give = does, request, give
+        self.does: Specialist[Any, Any] = does
+        self.request: Any = request
+        self.give = give
         self.id: str = id or getattr(does, "name", "")
-        self.after, self.expects, self.needed, self.answers, self.says = after, expects, needed, answers, says
+        self.after, self.answers, self.says = after, answers, says
+        self.expects, self.needed = expects, needed
         self.attempts, self.timeout = attempts, timeout
         self.fallback, self.guards = listed("Part", "fallback", fallback), listed("Part", "guards", guards)
 
@@ -82,6 +85,10 @@ class Part:
     def specialists(self) -> tuple[Specialist[Any, Any], ...]:
         """Its own specialist and then the fallbacks, in the order in which they are tried."""
         return (self.does, *self.fallback)
+
+    def __str__(self) -> str:
+        """`lint after read, parse`"""
+        return f"{self.id} after {', '.join(self.after)}" if self.after else self.id
 
     @property
     def policy(self) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 from statecore.contract import named
 from statecore.events import CallPlanned
@@ -40,7 +40,8 @@ def _shape(plan: Plan) -> Iterator[str]:
         yield f"a plan has `{there}` and no `{lacks}`: a plan made at run time needs both"
     if not plan.parts:
         yield "a plan has no parts: name at least one specialist"
-    for part in plan.parts:
+    given: list[Any] = list(plan.parts)
+    for part in given:
         if not isinstance(part, Part):
             yield f"a plan holds {named(part)}, expected a specialist or a Part(...)"
         elif not isinstance(part.does, Specialist):
@@ -57,6 +58,7 @@ def _bounds(plan: Plan) -> Iterator[str]:
 
 
 def _parts(plan: Plan) -> Iterator[str]:
+    part: Any
     for part in plan.parts:
         if not (isinstance(part.id, str) and isinstance(part.answers, str)):
             yield f"a part has id={part.id!r} and answers={part.answers!r}, expected text"

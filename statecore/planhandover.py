@@ -109,7 +109,7 @@ class _Look:
                     f"{text} returns {found}, expected {takes.__name__}, which it takes: annotate or mend it"
                 )
             params = self.params(part.give, text, hints)
-        inner = [found for param in params if (found := self.inner(text, param, before, sure=True))]
+        inner = list(filter(None, [self.inner(text, param, before, sure=True) for param in params]))
         for each in inner:
             if part.give is None and any(not _exactly(self.by_id[id], takes) for id in each.parts or ()):
                 self.chart.wrong(f"{text}, and what it waits for gives more than that: write `give=` a function")
@@ -127,7 +127,7 @@ class _Look:
         missing = tuple(name for name, hint in hints.items() if hint == list[Missing])
         named_only = {name: hint for name, hint in hints.items() if name not in missing}
         params = self.params(fn, text, named_only, missing)
-        inner = [found for param in params if (found := self.inner(text, param, self.plan.parts, sure=False))]
+        inner = list(filter(None, [self.inner(text, param, self.plan.parts, sure=False) for param in params]))
         filled = {each.param.name for each in inner}
         outer = tuple(param for param in params if param.name not in filled)
         return Filled(Handover(fn, outer, text), tuple(inner), missing)

@@ -183,7 +183,9 @@ def _planned(event: CallPlanned) -> str:
     after = f", after {', '.join(event.after)}" if event.after else ""
     answers = f", answers {short(event.answers)}" if event.answers else ""
     asked = f" with {summary(event.request)}" if event.request else ""
-    return f"{event.call} will call {event.type}{asked}{after}{answers}" + (f": {short(event.says)}" if event.says else "")
+    return f"{event.call} will call {event.type}{asked}{after}{answers}" + (
+        f": {short(event.says)}" if event.says else ""
+    )
 
 
 def _settled(by: str, why: str) -> str:
@@ -386,7 +388,9 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of one length in columns; those that are empty throughout are left out."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows
+    ]
 
 
 def times(count: int, what: str) -> str:

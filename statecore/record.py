@@ -145,4 +145,3 @@ def _cells(each: Record) -> list[str]:
     ended = "; ".join(filter(None, (summary(each.outcome), short(each.why))))
     does = each.specialist or each.type
     return [visible(cell) for cell in (each.part, does, each.status, after, each.says, ended)]
-

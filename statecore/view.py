@@ -121,9 +121,25 @@ class View:
         return next(place for place in up if place in down)
 
 
+LISTED = 3
+"""Calls of a plan that a state names; of more, how many there are."""
+
+
 def work_of(node: Node) -> str:
-    return node.state.does.id if node.state and node.state.does else ""
+    """What a state does: its specialist, or the calls of its plan."""
+    state = node.state
+    if state is not None and state.plan is not None:
+        names = [part.id for part in state.plan.parts]
+        said = (
+            ", ".join(names)
+            if len(names) <= LISTED
+            else f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
+        )
+        return f"each of {said}" if state.plan.make else said
+    return state.does.id if state and state.does else ""
 
 
 def effect_of(node: Node) -> str:
-    return node.state.does.effect if node.state and node.state.does else ""
+    """The strongest effect of what a state does."""
+    effects = {each.does.effect for each in node.state.works if each.does} if node.state else set()
+    return next((effect for effect in ("once", "idempotent", "pure") if effect in effects), "")

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from statecore.chart import Chart, Node
+from statecore.declare import State
 from statecore.log import Turn
-from statecore.present import said, where
+from statecore.plan import Part, Plan
+from statecore.present import said, times, where
 from statecore.table import Config, Letter, Move, Row, leaves
 from statecore.workflow import Machine, Workflow
 
@@ -52,12 +54,25 @@ def _policy(chart: Chart, node: Node) -> str:
         return f"{node.kind}{', initial' if node.initial else ''}".replace("history*", "deep history")
     if node.final:
         return f"final, {node.outcome}" if node.parent is None else "final"
+    initial = ", initial" if node.initial else ""
+    if node.state.plan is not None:
+        return f"{_planned(node.state.plan)}{initial}"
     if node.state.does is None:
-        return f"waits for a signal{', initial' if node.initial else ''}"
-    works = ", then ".join(f"{each.name} ({each.effect})" for each in node.state.specialists)
-    attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
-    guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    return f"{works}{attempts}, {node.state.timeout:g} s{guards}{', initial' if node.initial else ''}"
+        return f"waits for a signal{initial}"
+    return f"{_called(node.state)}{initial}"
+
+
+def _called(work: State | Part) -> str:
+    works = ", then ".join(f"{each.name} ({each.effect})" for each in work.specialists)
+    attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
+    guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
+    return f"{works}{attempts}, {work.timeout:g} s{guards}"
+
+
+def _planned(plan: Plan) -> str:
+    calls = f"up to {times(plan.at_most, 'call')}" if plan.make else times(len(plan.parts), "call")
+    parts = [f"{part}: {_called(part)}" for part in plan.parts]
+    return f"plan of {calls}, {plan.width} at once, on failure {plan.on_failure} ({'; '.join(parts)})"
 
 
 def _rows(machine: Machine) -> Iterator[tuple[str, ...]]:
