@@ -355,8 +355,7 @@ def _state(chart: Chart, node: Node, state: State) -> None:
                 f"`{path}` has a plan, whose parts say how each is called: write `give`, `attempts`, `fallback`,"
                 " `guards` and `timeout` into a Part(...)"
             )
-        if fault := declared(state.plan):
-            chart.wrong(f"`{path}`: {fault}")
+        declared(state.plan, lambda what: chart.wrong(f"`{path}`: {what}"))
     elif state.does is None and policies:
         chart.wrong(
             f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"

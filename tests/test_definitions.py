@@ -11,13 +11,17 @@ from syrupy.assertion import SnapshotAssertion
 import statecore
 from statecore import Failure
 from statecore.errors import DefinitionError
+from tests import wrong, wrong_plans
 from tests.charts import FLAT, NESTED
 from tests.support import SupportTicket
-from tests.wrong import RIGHT, WRONG
 
 Definition = Callable[[], object]
+WRONG, RIGHT = wrong.WRONG + wrong_plans.WRONG, wrong.RIGHT + wrong_plans.RIGHT
 PURE = Path(statecore.__file__).parent
-CHECKED = ("chart", "check", "contract", "declare", "handover", "oracle", "specialist", "table", "workflow")
+CHECKED = (
+    "chart", "check", "contract", "declare", "handover", "oracle", "plan", "plancheck", "planhandover", "specialist", "table",
+    "workflow",
+)  # fmt: skip
 
 
 def refusal(define: Definition) -> DefinitionError:
