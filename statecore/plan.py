@@ -261,12 +261,10 @@ class Broke:
 
 
 def broken(nodes: Sequence[Node], at_most: int, depth: int, rules: Iterable[Rule]) -> Broke | None:
-    """The first rule that a plan breaks, in the order: its ids, number, dependencies, order, depth, rules of its own."""
+    """The first rule that a plan breaks, in the order: its ids, their number, dependencies, order, depth, rules of its own."""
     counts = Counter(node.part for node in nodes)
     if twice := tuple(id for id, count in counts.items() if count > 1):
         return Broke("unique ids", f"expected one part of each id, found several called {_named(twice)}", twice)
-    if odd := tuple(id for id in counts if not id or "#" in id or not id.isprintable()):
-        return Broke("printable ids", f"expected printable ids without `#`, found {_named(odd)}", odd)
     if len(nodes) > at_most:
         return Broke("at most", f"expected at most {at_most} parts, found {len(nodes)}")
     if lost := {node.part: each for node in nodes for each in node.after if each not in counts}:
@@ -289,6 +287,11 @@ SHOWN = 10
 
 def _named(ids: Sequence[str]) -> str:
     return ", ".join(f"`{id}`" for id in ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+
+
+def fit_id(id: Any) -> bool:
+    """Whether a call can be called so: a `#` ends the name of its state."""
+    return isinstance(id, str) and bool(id) and id.isprintable() and "#" not in id
 
 
 def seconds(value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, get_args
 
 from statecore.contract import named
 from statecore.events import CallPlanned
-from statecore.plan import OnFailure, Part, Plan, Prefer, broken, seconds
+from statecore.plan import OnFailure, Part, Plan, Prefer, broken, fit_id, seconds
 from statecore.specialist import Specialist
 
 Wrong = Callable[[str], NoReturn]
@@ -64,8 +64,10 @@ def _bounds(plan: Plan, wrong: Wrong) -> None:
 def _parts(plan: Plan, wrong: Wrong) -> None:
     part: Any
     for part in plan.parts:
-        if not (isinstance(part.id, str) and isinstance(part.answers, str)):
-            wrong(f"a part has id={part.id!r} and answers={part.answers!r}, expected text")
+        if not fit_id(part.id):
+            wrong(f"a part has id={part.id!r}, expected printable text without `#`")
+        if not isinstance(part.answers, str):
+            wrong(f"part `{part.id}`: answers={part.answers!r}, expected the name of a key")
         if not (isinstance(part.after, list | tuple) and all(isinstance(each, str) for each in part.after)):
             wrong(f'part `{part.id}`: after={part.after!r}, expected a list of ids: write after=["..."]')
         if not seconds(part.expects):

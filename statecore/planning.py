@@ -26,9 +26,9 @@ from statecore.events import (
     part_of,
     plan_of,
 )
-from statecore.failures import Answer, Broken, Conflicting, Failure, Incomplete, PlanRefused, told
+from statecore.failures import Answer, Broken, Conflicting, Failure, Incomplete, PlanRefused, printable, told
 from statecore.messages import Completed, Failed
-from statecore.plan import Missing, Part, Plan, broken
+from statecore.plan import Missing, Part, Plan, broken, fit_id, seconds
 from statecore.planhandover import Filled, Inner, PlanOf
 from statecore.run import Value
 from statecore.schedule import Progress
@@ -104,6 +104,15 @@ def _made(plan: Plan, call: str, given: Any) -> tuple[CallPlanned, ...]:
 
 
 def _part(plan: Plan, call: str, part: Part) -> CallPlanned:
+    if not fit_id(part.id):
+        raise PlanRefused(
+            "printable ids", f"expected printable text without `#`, found {part.id!r}", (printable(f"{part.id}"),)
+        )
+    listed = isinstance(part.after, list | tuple) and all(isinstance(each, str) for each in part.after)
+    if not (listed and seconds(part.expects)):
+        raise PlanRefused(
+            "shape", f"expected ids in after={part.after!r} and seconds in expects={part.expects!r}", (part.id,)
+        )
     declared = next((each for each in plan.parts if each.does.id == getattr(part.does, "id", "")), None)
     if declared is None:
         known = ", ".join(each.does.name for each in plan.parts)

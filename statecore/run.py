@@ -383,8 +383,8 @@ def _call_completed(draft: Draft, event: CallCompleted) -> None:
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:
-    if draft.plans.pop(event.call, None) is not None:
-        _plan_failed(draft, event)
+    if (progress := draft.plans.pop(event.call, None)) is not None:
+        _plan_failed(draft, event, progress)
     elif event.again is None and not event.next:
         draft.ended(event.call, event.failure, failed=True)
     elif event.again is not None:
@@ -395,10 +395,11 @@ def _call_failed(draft: Draft, event: CallFailed) -> None:
         _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults, untouched=untouched)
 
 
-def _plan_failed(draft: Draft, event: CallFailed) -> None:
-    """The failure of the part that ended the plan in this turn becomes that of the state; it is no second value."""
+def _plan_failed(draft: Draft, event: CallFailed, progress: Progress) -> None:
+    """The failure of the part that stopped the plan in this turn becomes that of the state, and is no second value."""
     last = draft.value_at(len(draft.values) + len(draft.new) - 1)
-    if last.part and last.by == _state(event.call) and last.payload == event.failure:
+    stopped = progress.on_failure != "continue" and last.part and last.by == _state(event.call)
+    if stopped and last.payload == event.failure:
         draft.newest[last.by, last.payload.contract] = last
     else:
         draft.value(_state(event.call), event.failure)

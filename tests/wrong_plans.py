@@ -122,8 +122,14 @@ def plan_of_an_unknown_policy() -> None:
 
 @wrong
 def part_with_an_odd_id() -> None:
-    """An id is text."""
-    declared(Plan(Part(left, id=3), assemble=all_seen))  # type: ignore[arg-type]
+    """An id is text, and no `#` in it."""
+    declared(Plan(Part(left, id="left#2"), assemble=all_seen))
+
+
+@wrong
+def part_that_answers_a_number() -> None:
+    """A key is text."""
+    declared(Plan(Part(left, answers=1), assemble=all_seen))  # type: ignore[arg-type]
 
 
 @wrong
