@@ -23,6 +23,9 @@ from statecore.messages import Completed as Completed
 from statecore.messages import Done as Done
 from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
+from statecore.plan import Missing as Missing
+from statecore.plan import Part as Part
+from statecore.plan import Plan as Plan
 from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist

@@ -51,7 +51,8 @@ class Part:
     `id`: what it is called in the plan, the specialist's name where nothing is said; no `#`. `request`: what it is
     asked, of a part that is made at run time. `give`: makes the request of one that is written out, of recorded values
     and of the results of the parts it waits for. `after`: ids of those. `expects`: seconds it probably takes, for the
-    schedule. `needed`: a `partial` plan fails without it. `answers`: a key; parts of one key answer the same question.
+    schedule. `needed`: a `partial` plan fails without it (of a
+    plan that is made at run time, said in `of`). `answers`: a key; parts of one key answer the same question.
     `attempts`, `fallback`, `guards`, `timeout`: as of a state. `says`: what it is for.
     """
 

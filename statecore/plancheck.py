@@ -78,7 +78,7 @@ def _parts(plan: Plan, wrong: Wrong) -> None:
             wrong(
                 f"part `{part.id}` has a request, which `make` gives at run time: write `give=` a function that makes it"
             )
-        if plan.make and (part.give or part.after or part.answers or part.id != part.does.name or part.needed):
+        if plan.make and (part.give or part.after or part.answers or part.id != part.does.name):
             wrong(f"`of` names part `{part.id}` with what `make` says at run time: leave only how it is called")
 
 

@@ -117,7 +117,11 @@ def _part(plan: Plan, call: str, part: Part) -> CallPlanned:
     if declared is None:
         known = ", ".join(each.does.name for each in plan.parts)
         raise PlanRefused("known type", f"expected one of {known}, found {named(part.does)}", (part.id,))
-    if part.give is not None or (part.policy != declared.policy and part.policy != Part(part.does).policy):
+    if (
+        part.give is not None
+        or part.needed
+        or (part.policy != declared.policy and part.policy != Part(part.does).policy)
+    ):
         raise PlanRefused("policy", "how a part is called stands in `of`: leave it out here", (part.id,))
     if part.answers and plan.conflicts is None:
         raise PlanRefused("conflicts", f"it answers `{part.answers}`, and the plan has no `conflicts=`", (part.id,))
@@ -131,7 +135,7 @@ def _part(plan: Plan, call: str, part: Part) -> CallPlanned:
         tuple(part.after),
         request,
         float(part.expects),
-        part.needed and plan.on_failure == "partial",
+        declared.needed,
         part.answers,
         part.says,
     )

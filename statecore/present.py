@@ -182,7 +182,7 @@ def said(event: Event) -> str:
 def _planned(event: CallPlanned) -> str:
     after = f", after {', '.join(event.after)}" if event.after else ""
     answers = f", answers {short(event.answers)}" if event.answers else ""
-    asked = f" with {summary(event.request)}" if event.request else ""
+    asked = f" with {summary(event.request)}" if event.request and not event.says else ""
     return f"{event.call} will call {event.type}{asked}{after}{answers}" + (
         f": {short(event.says)}" if event.says else ""
     )
