@@ -9,6 +9,7 @@ from statecore.call import Call, CallState
 from statecore.errors import LogError
 from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
 from statecore.log import Log, StreamInfo
+from statecore.plan import Part
 from statecore.present import moment, short
 from statecore.registry import Registry
 from statecore.replay import rebuild
@@ -110,10 +111,12 @@ def registered(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, tuple[Spec
         chart = machine.chart
         for node in chart.working:
             state = chart.state(node.path)
-            guards = tuple(guard.name for guard in state.guards)
-            for rank, made in enumerate(state.specialists):
-                place = Place(f"{chart.name} {chart.version}", node.path, rank, state.attempts, state.timeout, guards)
-                found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
+            for work in state.works:
+                path = f"{node.path}/{work.id}" if isinstance(work, Part) else node.path
+                guards = tuple(guard.name for guard in work.guards)
+                for rank, made in enumerate(work.specialists):
+                    place = Place(f"{chart.name} {chart.version}", path, rank, work.attempts, work.timeout, guards)
+                    found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
     return found
 
 

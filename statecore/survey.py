@@ -259,15 +259,13 @@ def _left_out(machine: Machine, node: Node, part: Part) -> Iterator[Policy]:
             if failure in specialist.may_fail() or _may_come(part, specialist, failure):
                 found = _policy(machine, node, part, rank, failure)
                 parked = failure is OutcomeUnknown or (specialist.effect == "once" and issubclass(failure, TimedOut))
-                yield found if parked else attrs.evolve(found, moves=("missing from the assembly",))
+                yield found if parked else attrs.evolve(found, moves=("leaving the part out",), kinds=("continue",))
 
 
 def _ends(machine: Machine, node: Node, failure: type[Failure]) -> Policy:
     """A failure of the plan itself."""
     letter = machine.table.letter(node.path, Failed, failure)
-    return Policy(
-        node.path, "the plan", failure.__name__, 1, "", True, tuple(_targets(machine, letter)) if letter else ()
-    )
+    return Policy(node.path, "the plan", failure.__name__, 1, "", True, *_led(machine, letter))
 
 
 def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failure: type[Failure]) -> Policy:
@@ -280,7 +278,6 @@ def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failur
     settled = failure in (NotDone, Broken) or unknown
     falls = not settled and (specialist.effect == "pure" or untouched) and rank + 1 < len(state.specialists)
     letter = machine.table.letter(node.path, Failed, OutcomeUnknown if unknown else failure)
-    moves = _targets(machine, letter) if letter else []
     return Policy(
         node.path,
         specialist.id,
@@ -288,9 +285,15 @@ def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failur
         state.attempts if issubclass(failure, RETRIED) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
-        tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves),
-        tuple(_kind(machine.chart, move) for move in moves),
+        *_led(machine, letter),
     )
+
+
+def _led(machine: Machine, letter: Letter | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where a failure leads, and of which kind each of these moves is."""
+    moves = _targets(machine, letter) if letter else []
+    named = tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves)
+    return named, tuple(_kind(machine.chart, move) for move in moves)
 
 
 def _targets(machine: Machine, letter: Letter) -> list[Move]:

@@ -30,12 +30,13 @@ def assemble_review(
     missing: list[Missing],
 ) -> Review:
     """The worst findings first, then by path and line. Counts include what the checks left out of their lists."""
-    reports = [*lint, *branches, *secrets, *risk]
+    reports: list[LintReport | BranchReport | SecretReport | RiskReport] = [*lint, *branches, *secrets, *risk]
     findings = sorted((finding for report in reports for finding in report.findings), key=_rank)
     worst = findings[0].severity if findings else "INFO"
     counts: Counter[Severity] = Counter(finding.severity for finding in findings)
     left_out = sum(report.left_out for report in reports) + max(0, len(findings) - MAX_FINDINGS)
-    notes = [note for report in (*lint, *branches) for note in report.notes]
+    noted: list[LintReport | BranchReport] = [*lint, *branches]
+    notes = [note for report in noted for note in report.notes]
     return Review(
         verdict=_verdict(worst),
         worst=worst,
