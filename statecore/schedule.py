@@ -7,6 +7,7 @@ Graham 1966). Each dependency is counted down once, so a plan costs what it has 
 
 import heapq
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Protocol
 
 import attrs
@@ -99,7 +100,7 @@ class Graph:
         return tuple(each for each in self.nodes if each in found)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class Progress:
     """How far an open plan is. `count`: of its parts. `parts`: in the order of the plan. `waits`: of each part that was not started, how many
     it still waits for. `ready`: ranks of those that wait for nothing, as a heap. `done`, `failed`: ids of the values.
@@ -118,7 +119,6 @@ class Progress:
     done: dict[str, int] = attrs.field(factory=dict)
     failed: dict[str, int] = attrs.field(factory=dict)
     skipped: dict[str, str] = attrs.field(factory=dict)
-    _graph: Graph | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
     def copy(self) -> "Progress":
         made = Progress(
@@ -133,14 +133,14 @@ class Progress:
             dict(self.failed),
             dict(self.skipped),
         )
-        made._graph = self._graph
+        if "graph" in self.__dict__:
+            made.__dict__["graph"] = self.graph
         return made
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
-        if self._graph is None:
-            self._graph = Graph(self.parts.values())
-        return self._graph
+        """Made once all parts are there, and shared by the copies."""
+        return Graph(self.parts.values())
 
     @property
     def open(self) -> int:

@@ -1,9 +1,11 @@
 """Plans inside a state: what starts when, what a failure does, what is assembled, and what is refused by which rule."""
 
 from collections.abc import Sequence
+from pathlib import Path as FilePath
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from statecore import Completed, Failed, State, Workflow, any_state, specialist
@@ -20,10 +22,12 @@ from statecore.proposal import Proposal, Proposed, parts_of
 from statecore.record import record, records, table
 from statecore.replay import decided_otherwise
 from statecore.run import Run, fold, replay
+from statecore.schedule import Progress
 from statecore.testing import paths, play, survives
 from statecore.testing.paths import Path
 from statecore.testing.play import Played
 from statecore.testing.script import After, Hang
+from tests.desk import Desk
 from tests.plans import (
     Blind,
     Diamond,
@@ -120,6 +124,16 @@ def test_a_run_is_rebuilt_from_its_events_alone_at_every_event() -> None:
                 single = fold(single, (event,), each.at)
         assert single == run
     assert not run.plans
+
+
+def test_how_far_a_plan_is_can_be_stored_by_its_fields() -> None:
+    """Whatever stores a run field by field finds all that is needed to go on."""
+    turns = play(Diamond, JOB, DONE).turns
+    run = replay("run", [(turn.at, turn.events) for turn in turns[:3]])
+    (before,) = run.plans.values()
+    fields = {name: getattr(before, name) for name in attrs.fields_dict(Progress)}
+    after = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Progress)
+    assert after == before and after.graph.ranked == before.graph.ranked and after.open == before.open > 0
 
 
 def test_a_draft_never_changes_the_run_that_it_was_made_of() -> None:
@@ -581,3 +595,24 @@ def test_every_path_through_a_plan_can_be_played(path: Path) -> None:
 def test_parts_that_are_missing_are_values() -> None:
     """An assembly is told which part has no result, and why."""
     assert Missing("a", "b").part == "a" and one_for_each(JOB)[0].id == "look:a"
+
+
+@pytest.fixture
+def desk(tmp_path: FilePath, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, capfd, monkeypatch)
+
+
+def test_a_run_with_a_plan_is_shown_with_its_parts(desk: Desk) -> None:
+    """All of them on one screen and as JSON, one alone with what it gave, and an unknown one refused."""
+    run = desk.run("tests.plans:Many", text="hello", wants=[], files=["a", "b"])
+    assert "plan      checking#1: 2 calls, 2 completed" in desk("show", run).out
+    parts = desk("show", run, "--json").json["plans"]
+    assert [(part["part"], part["status"], part["specialist"]) for part in parts] == [
+        ("look:a", "completed", "look@1"),
+        ("look:b", "completed", "look@1"),
+    ]
+    alone = desk("show", run, "--call", "checking#1/look:b").json
+    assert alone["outcome"] == {"contract": "Seen", "value": {"by": "look", "text": "b"}}
+    said = desk("show", run, "--call", "checking#1/look:c")
+    assert said.code == 2 and f"{run} has no part checking#1/look:c in a plan" in said.err
+    assert desk("verify", run).code == 0
