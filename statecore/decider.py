@@ -1,4 +1,4 @@
-"""Theory of operation. Everything that decides is in this file, and it waits for nothing.
+"""Theory of operation. Everything that decides is in this file, and for plans in `planning.py`. It waits for nothing.
 
 A run is where its chart is, the values recorded so far, and the calls that are open. An input (an outcome, a
 signal, a wait that is over, a crash that cut a call) is answered by one turn: a list of events, appended together

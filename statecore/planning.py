@@ -34,6 +34,9 @@ from statecore.run import Value
 from statecore.schedule import Progress
 from statecore.specialist import Specialist
 
+SAYS = 2_000
+"""Characters of what a part is for that are kept."""
+
 if TYPE_CHECKING:
     from statecore.decider import _Turn
 
@@ -86,7 +89,12 @@ def go_on(turn: "_Turn", plan: str) -> None:
 
 def fail(turn: "_Turn", plan: str, failure: Failure, output: Payload | None = None) -> None:
     """The plan ends badly, and the chart gets this failure."""
-    turn.emit(CallFailed(plan, turn.pack(failure), output=output, untouched=failure.nothing_happened))
+    try:
+        packed = turn.pack(failure)
+    except BadInput as fault:  # what somebody's `make` or `complete` said may be text that no log holds
+        failure = Broken("the plan", f"its {type(failure).__name__} cannot be stored: {told(fault)}")
+        packed = turn.pack(failure)
+    turn.emit(CallFailed(plan, packed, output=output, untouched=failure.nothing_happened))
     turn.fire(_state(plan), Failed, failure)
 
 
@@ -109,7 +117,8 @@ def _part(plan: Plan, call: str, part: Part) -> CallPlanned:
             "printable ids", f"expected printable text without `#`, found {part.id!r}", (printable(f"{part.id}"),)
         )
     listed = isinstance(part.after, list | tuple) and all(isinstance(each, str) for each in part.after)
-    if not (listed and seconds(part.expects)):
+    texts = isinstance(part.says, str) and isinstance(part.answers, str)
+    if not (listed and texts and seconds(part.expects)):
         raise PlanRefused(
             "shape", f"expected ids in after={part.after!r} and seconds in expects={part.expects!r}", (part.id,)
         )
@@ -136,8 +145,8 @@ def _part(plan: Plan, call: str, part: Part) -> CallPlanned:
         request,
         float(part.expects),
         declared.needed,
-        part.answers,
-        part.says,
+        printable(part.answers),
+        printable(part.says)[:SAYS],
     )
 
 

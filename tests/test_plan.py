@@ -616,3 +616,55 @@ def test_a_run_with_a_plan_is_shown_with_its_parts(desk: Desk) -> None:
     said = desk("show", run, "--call", "checking#1/look:c")
     assert said.code == 2 and f"{run} has no part checking#1/look:c in a plan" in said.err
     assert desk("verify", run).code == 0
+
+
+@pytest.mark.parametrize(
+    "part,rule",
+    [
+        (Part(look, request=Look("a"), after="ab"), "shape"),
+        (Part(look, request=Look("a"), expects=float("nan")), "shape"),
+        (Part(look, request=Look("a"), id="\ud800"), "printable ids"),
+        (Part(look, request=Look("a"), after=["\ud800"]), ""),
+        (Part(look, request=Look("a"), says="\ud800\0" * 9_999), "fine"),
+        (Part(look), "contract"),
+        (Part(look, request=Look("\ud800")), "contract"),
+        (Part(top, request=JOB), "known type"),
+        (Part(look, request=Look("a"), attempts=7), "policy"),
+        (Part(look, request=Look("a"), needed=True), "policy"),
+        (Part(look, request=Look("a"), answers="a"), "conflicts"),
+    ],
+)
+def test_whatever_is_made_is_stored_or_refused(part: Part, rule: str) -> None:
+    """Odd ids, texts that no log holds, policies that are not the plan's: the run goes on by a transition."""
+    made: list[Part] = [part]
+
+    def make(wish: Wish) -> list[Part]:
+        return made
+
+    class Odd(Workflow[Wish], version="1"):
+        checking = State(Plan(of=[look], make=make, assemble=all_seen), initial=True)
+        checked = State(final=True)
+        failed = State(final=True, outcome="failed")
+        done = checking.to(checked, on=Completed[Sum])
+        gave_up = any_state.to(failed, on=Failed)
+
+    played = play(Odd, Wish(), None)
+    assert encode([event for turn in played.turns for event in turn.events])
+    assert played.moves == (("done",) if rule == "fine" else ("gave_up",))
+    assert rule in ("", "fine") or played.result.rule == rule
+
+
+def test_items_that_cannot_be_stored_are_broken() -> None:
+    """What a check says is missing may be text that no log holds."""
+
+    def odd(found: Sum) -> list[str]:
+        return ["\ud800"]
+
+    class Odd(Workflow[Job], version="1"):
+        checking = State(Plan(left, assemble=all_seen, complete=odd), initial=True)
+        failed = State(final=True, outcome="failed")
+        done = checking.to(failed, on=Completed[Sum])
+        gave_up = any_state.to(failed, on=Failed)
+
+    played = play(Odd, JOB, None)
+    assert played.moves == ("gave_up",) and "cannot be stored" in played.result.why
