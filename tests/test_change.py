@@ -473,7 +473,7 @@ def test_a_file_that_does_not_parse_is_one_high_finding(repo: Repo) -> None:
     assert "does not parse" in reviewed.of("syntax")[0].text
     assert [finding.path for finding in reviewed.of("F401")] == ["good.py"]
     assert reviewed.branches.functions == 1
-    assert any("could not be counted" in note for note in reviewed.risk.notes)
+    assert any("could not be counted" in note for note in reviewed.branches.notes)
 
 
 def test_todays_grammar_parses(repo: Repo) -> None:

@@ -451,6 +451,9 @@ SAMPLES: list[Failure] = [
     failures.Crashed("ValueError", "no"),
     failures.Broken("reply_request", "KeyError: 'x'"),
     failures.Exhausted("redo", 3),
+    failures.PlanRefused("acyclic", "a after b after a", ("a", "b")),
+    failures.Incomplete("wanted", ("diagram",)),
+    failures.Conflicting("total", (failures.Answer("a", "1"), failures.Answer("b", "2"))),
     failures.NotDone("never sent"),
     failures.OutcomeUnknown("cut"),
 ]

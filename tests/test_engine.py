@@ -460,6 +460,7 @@ def _filled(field: Any) -> Any:
         Payload | None: Payload("X", b"[]"),
     }
     deep: dict[str, Any] = {"asked": (("q", True),), "history": (("h", ("a",)),), "reads": (1, 2)}
+    deep["missing"] = (("part", "why"),)
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
 

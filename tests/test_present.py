@@ -13,20 +13,24 @@ from syrupy.assertion import SnapshotAssertion
 from statecore import present
 from statecore.call import Call, CallState
 from statecore.events import (
+    Assembled,
     CallAsked,
     CallCompleted,
     CallDeferred,
     CallFailed,
     CallLate,
+    CallPlanned,
     CallRefused,
     CallStarted,
     CallUnknown,
     Cancelled,
+    ConflictSettled,
     Erased,
     Event,
     Finished,
     Moved,
     Payload,
+    Planned,
     Purged,
     RunStarted,
     SignalRefused,
@@ -66,6 +70,11 @@ EVENTS: tuple[Event, ...] = (
     Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
     Switched("write", False, "ada", "it hangs"),
     CallCompleted("left#1", DRAFT, warnings=("from memory",), trusted="ranged"),
+    Planned("left#1", 2, 8, "partial", (0,)),
+    CallPlanned("left#1/a", "write", request=DRAFT, answers="total"),
+    CallPlanned("left#1/b", "write", ("a",), DRAFT, says="write it once more"),
+    ConflictSettled("left#1", "total", "vote", "a", ("a", "b", "c")),
+    Assembled("left#1", DRAFT, (("b", "waited for `a`, which failed"),)),
 )
 
 
