@@ -116,12 +116,12 @@ BUGS = (
         "if beginning := None:",
     ),
     Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
-    Bug("an attempt too many", DECIDER + "failed", "call.attempt < state.attempts", "call.attempt <= state.attempts"),
+    Bug("an attempt too many", DECIDER + "failed", "call.attempt < work.attempts", "call.attempt <= work.attempts"),
     Bug(
         "a `once` call is repeated",
         DECIDER + "failed",
-        'and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < state.attempts',
-        "and isinstance(failure, RETRIED) and call.attempt < max(2, state.attempts)",
+        'and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < work.attempts',
+        "and isinstance(failure, RETRIED) and call.attempt < max(2, work.attempts)",
     ),
     Bug("a `once` call that was cut is run again", DECIDER + "interrupted", 'if call.effect == "once":', "if False:"),
     Bug(
