@@ -46,6 +46,7 @@ payloads = st.builds(
 )
 BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     str: text,
+    float: st.floats(allow_nan=False, allow_infinity=False),
     float | None: st.none() | st.floats(allow_nan=False, allow_infinity=False),
     Payload: payloads,
     Payload | None: st.none() | payloads,
