@@ -21,14 +21,20 @@ from statecore.handover import Newest as Newest
 from statecore.handover import Recorded as Recorded
 from statecore.messages import Completed as Completed
 from statecore.messages import Done as Done
+from statecore.messages import Elapsed as Elapsed
 from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
+from statecore.migration import Migration as Migration
+from statecore.person import Person as Person
 from statecore.plan import Missing as Missing
 from statecore.plan import Part as Part
 from statecore.plan import Plan as Plan
 from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist
+from statecore.versions import contract as contract
+from statecore.versions import upcaster as upcaster
+from statecore.wait import Wait as Wait
 from statecore.workflow import Workflow as Workflow
 
 if typing.TYPE_CHECKING:

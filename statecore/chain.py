@@ -16,6 +16,7 @@ import attrs
 from statecore.codec import NOTHING, Asides, decode, encode
 from statecore.errors import BadInput, Conflict, Unreadable
 from statecore.events import Erased, Event
+from statecore.run import ASKS
 
 
 @attrs.frozen
@@ -78,6 +79,11 @@ class StreamInfo:
     label: str
     started: float
     at: float
+
+    @property
+    def condition(self) -> str:
+        """The label, without the mark that a person is asked."""
+        return self.label.removesuffix(ASKS)
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import cached_property
+from itertools import combinations
 from typing import Any, NoReturn, get_type_hints
 
 import attrs
@@ -18,10 +19,13 @@ from statecore.declare import TIMEOUT, History, Place, State, Transition, is_com
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, PLAN_FAILURES, Failure, covered
 from statecore.guard import Guard
-from statecore.messages import Completed, Done, Failed, Trigger, members, pattern, spell
+from statecore.messages import Completed, Done, Elapsed, Failed, Signal, Trigger, members, pattern, spell
+from statecore.person import Person
 from statecore.plan import Part
 from statecore.plancheck import declared
 from statecore.specialist import Specialist, check_failure
+from statecore.versions import id_of, name_of
+from statecore.wait import Wait, seconds
 
 START, SIGNAL = "start", "signal"
 """Whose values the run's input and the payloads of signals are."""
@@ -29,7 +33,7 @@ START, SIGNAL = "start", "signal"
 
 @attrs.frozen
 class Node:
-    """A place. `kind`: state, compound, parallel, history or history* (deep). `order`: of declaration."""
+    """A place. `kind`: state, compound, parallel, history or history* (deep). `within`: seconds that it may last."""
 
     path: str
     parent: str | None
@@ -38,6 +42,7 @@ class Node:
     final: bool
     state: State | None = attrs.field(default=None, eq=False)
     says: str = ""
+    within: float | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +55,7 @@ class Node:
 
 @attrs.frozen
 class Arrow:
-    """A transition from one source. `payloads`: the types that fire it."""
+    """A transition from one source. `payloads`: the types that fire it. `anywhere`: it was written `any_state.to(...)`."""
 
     name: str
     source: str
@@ -60,6 +65,7 @@ class Arrow:
     cond: Callable[[Any], bool] | None = attrs.field(default=None, eq=False)
     at_most: int | None = None
     says: str = ""
+    anywhere: bool = False
 
     @property
     def on(self) -> str:
@@ -78,7 +84,9 @@ class Arrow:
 
 @attrs.frozen(slots=False)
 class Chart:
-    """`takes`: the class of the run's input. Nodes and arrows in declaration order, `any_state` arrows last."""
+    """`takes`: the class of the run's input. Nodes and arrows in declaration order, `any_state` arrows last. `within`:
+    seconds that a run may last.
+    """
 
     name: str
     version: str
@@ -86,6 +94,7 @@ class Chart:
     doc: str
     nodes: dict[str, Node]
     arrows: tuple[Arrow, ...]
+    within: float | None = None
 
     def wrong(self, what: str) -> NoReturn:
         raise DefinitionError(f"{self.name}: {what}")
@@ -104,6 +113,24 @@ class Chart:
     def working(self) -> tuple[Node, ...]:
         """The states that have something to do."""
         return tuple(node for node in self.nodes.values() if node.state is not None and node.state.works)
+
+    @cached_property
+    def failing(self) -> tuple[Node, ...]:
+        """The states whose own work may fail: a call, or a function that says until when to wait."""
+        states = [(node, node.state) for node in self.nodes.values() if node.state is not None]
+        return tuple(node for node, state in states if state.works or (state.wait and state.wait.until))
+
+    @cached_property
+    def timed(self) -> dict[str, float | None]:
+        """The places that have a timer while they are active, with its seconds (None: a function says until when).
+        START: the run.
+        """
+        found: dict[str, float | None] = {} if self.within is None else {START: self.within}
+        for path, node in self.nodes.items():
+            wait = node.state.wait if node.state else None
+            if wait or node.within is not None:
+                found[path] = seconds(wait.span) if wait else node.within
+        return found
 
     @cached_property
     def flat(self) -> bool:
@@ -127,9 +154,10 @@ class Chart:
         return tuple(dict.fromkeys(given.cls for each in state.specialists for given in each.gives))
 
 
-def scan(cls: type, takes: type, version: str) -> Chart:
+def scan(cls: type, takes: type, version: str, within: Any = None) -> Chart:
     """Read a class body. Raises DefinitionError at the first thing that cannot be right."""
-    chart = _Scan(cls, takes, version).chart()
+    reading = _Scan(cls, takes, version)
+    chart = attrs.evolve(reading.chart(), within=reading.within("the workflow", within))
     _bodies(chart)
     for node in chart.nodes.values():
         if node.state is not None:
@@ -169,6 +197,12 @@ class _Scan:
             elif isinstance(value, Specialist):
                 self.wrong(f"`{path}` is a specialist, expected a state: write `{key} = State({value.name}, ...)`")
 
+    def within(self, what: str, span: Any) -> float | None:
+        limit = None if span is None else seconds(span)
+        if span is not None and limit is None:
+            self.wrong(f"{what}: within={span!r}, expected a timedelta or seconds above 0")
+        return limit
+
     def place(self, path: str, parent: str | None, value: Any) -> None:
         if id(value) in self.paths:
             self.wrong(f"`{path}` and `{self.paths[id(value)]}` are one and the same state: make two")
@@ -177,9 +211,10 @@ class _Scan:
             self.wrong(f"`{path}` is what {what} called in hand-overs: choose another name for the state")
         self.paths[id(value)] = path
         self.places.append(value)
+        within = self.within(f"`{path}`", value.within)
         if isinstance(value, State):
             kind = ("history*" if value.deep else "history") if isinstance(value, History) else "state"
-            self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says)
+            self.nodes[path] = Node(path, parent, kind, value.initial, value.final, value, value.says, within)
         else:
             kind = "parallel" if value.parallel else "compound"
             self.nodes[path] = Node(
@@ -190,6 +225,7 @@ class _Scan:
                 False,
                 None,
                 inspect.cleandoc(value.__doc__ or "") if "__doc__" in vars(value) else "",
+                within,
             )
             self.walk(value, path)
 
@@ -232,6 +268,11 @@ class _Scan:
             self.payload(path, kind, payload)
         if transition.at_most is not None and not (type(transition.at_most) is int and transition.at_most >= 1):
             self.wrong(f"transition `{path}`: at_most={transition.at_most!r}, expected a whole number from 1 up")
+        if kind is Elapsed and transition.cond is not None:
+            self.wrong(
+                f"transition `{path}`: cond={named(transition.cond)} on Elapsed, which brings nothing to ask: drop it, and"
+                " ask in the state that it leads to"
+            )
         self.condition(path, transition.cond, kind, payloads)
         target = self.path_of(transition.target, f"transition `{path}` leads to")
         made = []
@@ -254,8 +295,11 @@ class _Scan:
                     " name the state that it leads to"
                 )
             made.append(
-                Arrow(path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says)
-            )
+                Arrow(
+                    path, source, target, kind, payloads, transition.cond, transition.at_most, transition.says,
+                    transition.sources is None,
+                )
+            )  # fmt: skip
         return made
 
     def payload(self, path: str, kind: type[Trigger[Any]], payload: type) -> None:
@@ -266,7 +310,7 @@ class _Scan:
                     " from one, or wait for Completed"
                 )
             check_failure(payload)
-        elif kind is not Done and not (isinstance(payload, type) and attrs.has(payload)):
+        elif kind not in (Done, Elapsed) and not (isinstance(payload, type) and attrs.has(payload)):
             self.wrong(
                 f"transition `{path}`: {kind.__name__}[{spelled(payload)}] is no contract: expected an attrs class"
             )
@@ -337,7 +381,7 @@ def _bodies(chart: Chart) -> None:
 
 def _state(chart: Chart, node: Node, state: State) -> None:
     path = node.path
-    if node.final and (state.works or state.plan or state.initial):
+    if node.final and (state.works or state.plan or state.wait or state.initial or node.within):
         chart.wrong(
             f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it"
         )
@@ -361,6 +405,8 @@ def _state(chart: Chart, node: Node, state: State) -> None:
             f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"
             " specialist or drop them"
         )
+    if state.wait:
+        _wait(chart, node, state.wait)
     for work in state.works or (state,):
         _policies(chart, f"{path}/{work.id}" if isinstance(work, Part) else path, work)
 
@@ -376,6 +422,17 @@ def _policies(chart: Chart, path: str, work: State | Part) -> None:
         _guard(chart, path, guard)
 
 
+def _wait(chart: Chart, node: Node, wait: Wait) -> None:
+    if (wait.span is None) == (wait.until is None):
+        chart.wrong(
+            f"`{node.path}`: expected how long it waits or until when, found {wait}: write Wait(...) with one of them"
+        )
+    if wait.span is not None and seconds(wait.span) is None:
+        chart.wrong(f"`{node.path}`: Wait({wait.span!r}), expected a timedelta or seconds above 0")
+    if node.within is not None:
+        chart.wrong(f"`{node.path}`: a Wait is over when its time is, so `within` says nothing: drop one of the two")
+
+
 def _work(chart: Chart, path: str, state: State | Part, specialist: Any) -> None:
     if not isinstance(specialist, Specialist):
         chart.wrong(
@@ -386,13 +443,22 @@ def _work(chart: Chart, path: str, state: State | Part, specialist: Any) -> None
             f"`{path}`: attempts={state.attempts} around `{specialist.name}`, whose effect is `once` and must not"
             " happen twice: label it pure or idempotent, or leave one attempt"
         )
+    if isinstance(state.does, Person) and (state.attempts != 1 or state.timeout != TIMEOUT) and not _called(state):
+        chart.wrong(
+            f"`{path}`: a person is asked once, so `attempts` and `timeout` say nothing: write within= at"
+            f" Person({state.does.name!r}, ...), and those who are asked next as fallback=[...]"
+        )
     first = state.specialists[0]
-    extra = [given.name for given in specialist.gives if given.name not in {g.name for g in first.gives}]
+    extra = [given.id for given in specialist.gives if given.id not in {g.id for g in first.gives}]
     if specialist.takes.cls is not first.takes.cls or extra:
         chart.wrong(
-            f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.name} and gives {_given(specialist)}, "
-            f"expected what `{first.name}` has: {first.takes.name} and {_given(first)}"
+            f"`{path}`: fallback `{specialist.name}` takes {specialist.takes.id} and gives {_given(specialist)}, "
+            f"expected what `{first.name}` has: {first.takes.id} and {_given(first)}"
         )
+
+
+def _called(state: State | Part) -> bool:
+    return any(not isinstance(specialist, Person) for specialist in state.specialists)
 
 
 def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
@@ -414,7 +480,7 @@ def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
 
 
 def _given(specialist: Specialist[Any, Any]) -> str:
-    return " | ".join(contract.name for contract in specialist.gives)
+    return " | ".join(contract.id for contract in specialist.gives)
 
 
 def contracts(chart: Chart) -> list[type]:
@@ -430,22 +496,29 @@ def contracts(chart: Chart) -> list[type]:
         if (plan := chart.state(node.path).plan) is not None:
             found |= dict.fromkeys((plan.gives, *PLAN_FAILURES))
     for arrow in chart.arrows:
-        if arrow.kind is not Done:
+        if arrow.kind not in (Done, Elapsed):
             found |= dict.fromkeys(arrow.payloads)
     found |= dict.fromkeys(ENGINE_FAILURES)
-    names = {cls.__name__ for cls in found}
+    names = {name_of(cls) for cls in found}
     failures = [cls for cls in found if issubclass(cls, Failure)]
-    return [*found, *dict.fromkeys(c for f in failures for c in covered(f) if c.__name__ not in names)]
+    return [*found, *dict.fromkeys(c for f in failures for c in covered(f) if name_of(c) not in names)]
 
 
 def _names(chart: Chart) -> None:
-    by_name: dict[str, type] = {}
+    known: dict[str, type] = {}
     for cls in contracts(chart):
-        other = by_name.setdefault(cls.__name__, cls)
+        other = known.setdefault(id_of(cls), cls)
         if other is not cls:
             chart.wrong(
-                f"two contracts are named {cls.__name__} ({other.__module__} and {cls.__module__}), and the log tells"
+                f"two contracts are named {id_of(cls)} ({other.__module__} and {cls.__module__}), and the log tells"
                 " them apart by name: rename one"
+            )
+    heard = {payload for arrow in chart.arrows if arrow.kind is Signal for payload in arrow.payloads}
+    for one, other in combinations((cls for cls in known.values() if issubclass(cls, Failure) or cls in heard), 2):
+        if name_of(one) == name_of(other):
+            chart.wrong(
+                f"{spelled(one)} and {spelled(other)} are one failure or signal in two versions, and transitions go by"
+                " its name: keep one of them"
             )
 
 
@@ -456,12 +529,18 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
     if arrow.kind is Completed:
         for payload in arrow.payloads:
             if not any(issubclass(cls, payload) for cls in given):
-                gives = " | ".join(f"Completed[{cls.__name__}]" for cls in given) or "nothing: it has nothing to do"
+                gives = " | ".join(f"Completed[{spelled(cls)}]" for cls in given) or "nothing: it has nothing to do"
                 chart.wrong(
-                    f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{payload.__name__}], which"
+                    f"transition `{arrow.name}` waits in `{arrow.source}` for Completed[{spelled(payload)}], which"
                     f" never comes: `{arrow.source}` gives {gives}"
                 )
-    if arrow.kind is Failed and not inside and arrow.source in _named_sources(chart, arrow):
+    if arrow.kind is Elapsed and not _passes(chart, arrow) and arrow.source in _named_sources(chart, arrow):
+        chart.wrong(
+            f"transition `{arrow.name}` waits in `{arrow.source}` for Elapsed, which never comes: `{arrow.source}` has no"
+            " time set; give it a Wait(...) or a deadline, within=..."
+        )
+    failing = [node for node in chart.failing if arrow.source in chart.chain(node.path)]
+    if arrow.kind is Failed and not failing and arrow.source in _named_sources(chart, arrow):
         chart.wrong(
             f"transition `{arrow.name}` waits in `{arrow.source}` for {arrow.on}, which never comes: `{arrow.source}`"
             " has nothing to do"
@@ -470,6 +549,12 @@ def _comes(chart: Chart, arrow: Arrow) -> None:
         chart.wrong(
             f"transition `{arrow.name}`: `{arrow.source}` has no body that could be Done: wait for its Completed[...]"
         )
+
+
+def _passes(chart: Chart, arrow: Arrow) -> bool:
+    """Whether a time is set in the source, or around it for the whole run."""
+    inside = any(arrow.source in chart.chain(path) for path in chart.timed if path != START)
+    return inside or (arrow.anywhere and START in chart.timed)
 
 
 def _named_sources(chart: Chart, arrow: Arrow) -> list[str]:

@@ -8,17 +8,21 @@ none is the proof.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import NoneType
 
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
+from statecore.contract import spelled
 from statecore.declare import State
 from statecore.failures import Broken, Conflicting, Exhausted, Failure, Incomplete, NotDone, PlanRefused, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover
-from statecore.messages import Failed
+from statecore.messages import Elapsed, Failed
+from statecore.person import Person
 from statecore.plan import Part, Plan
 from statecore.planhandover import PlanOf, plan_handover
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
+from statecore.versions import full_id, id_of, name_of, version_of
 
 
 @attrs.frozen
@@ -46,11 +50,13 @@ class Facts:
 
 
 def check(chart: Chart, table: Table) -> tuple[dict[str, Handover], dict[str, PlanOf]]:
-    """The compiled hand-over of each working state, and the plan of each that has one. Raises DefinitionError at the first thing that cannot be right."""
-    facts = Facts(chart, table, tuple(_edges(chart, table)))
-    for rule in (_reached, _failures_come, _answered, _not_shadowed, _ends, _bounded):
+    """The compiled hand-over of each working state, and the plan of each that has one. Raises DefinitionError at the
+    first thing that cannot be right.
+    """
+    facts = Facts(chart, table, edges_of(chart, table))
+    for rule in (_reached, _failures_come, _answered, _overdue_answered, _not_shadowed, _ends, _bounded):
         rule(facts)
-    states = {node.path: chart.state(node.path) for node in chart.working}
+    states = {node.path: chart.state(node.path) for node in chart.failing}
     handovers = {path: handover(chart, path) for path, state in states.items() if state.plan is None}
     for path, compiled in handovers.items():
         _assigned(facts, path, compiled)
@@ -64,6 +70,8 @@ def check(chart: Chart, table: Table) -> tuple[dict[str, Handover], dict[str, Pl
 def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     """How the work of a state may fail, each failure with who gives it."""
     state = chart.state(node.path)
+    if state.wait is not None:
+        return {Broken: "a function that raises"}
     found: dict[type[Failure], str] = {}
     for work in state.works:
         if state.plan is None or state.plan.ends_with(work):  # type: ignore[arg-type]
@@ -100,6 +108,11 @@ def plan_fails(plan: Plan) -> dict[type[Failure], str]:
     return found
 
 
+def edges_of(chart: Chart, table: Table) -> tuple[Edge, ...]:
+    """Every way a run of the chart may move."""
+    return tuple(_edges(chart, table))
+
+
 def _edges(chart: Chart, table: Table) -> Iterable[Edge]:
     types = payload_types(chart)
     yield Edge(None, None, table.start, START, chart.takes)
@@ -120,14 +133,16 @@ def _spent(asked: tuple[tuple[Question, bool], ...]) -> str:
 
 
 def path_avoiding(
-    edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool]
+    edges: Iterable[Edge], goal: Callable[[Edge], bool], avoid: Callable[[Edge], bool], start: Config | None = None
 ) -> list[Edge] | None:
-    """The shortest run that reaches `goal` over no edge that `avoid`s. None: there is none (definite assignment)."""
+    """The shortest way from `start` (None: the beginning) to `goal` over no edge that `avoid`s. None: there is none
+    (definite assignment).
+    """
     leaving: dict[Config | None, list[Edge]] = {}
     for edge in edges:
         leaving.setdefault(edge.source, []).append(edge)
-    todo: deque[tuple[Config | None, tuple[Edge, ...]]] = deque([(None, ())])
-    seen: set[Config | None] = {None}
+    todo: deque[tuple[Config | None, tuple[Edge, ...]]] = deque([(start, ())])
+    seen: set[Config | None] = {start}
     while todo:
         at, path = todo.popleft()
         for edge in leaving.get(at, []):
@@ -187,7 +202,7 @@ def _failures_come(facts: Facts) -> None:
     for name in dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.kind is Failed):
         arrows = [arrow for arrow in chart.arrows if arrow.name == name]
         sources = {arrow.source for arrow in arrows}
-        come = {f for node in chart.working if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {
+        come = {f for node in chart.failing if sources & set(chart.chain(node.path)) for f in may_fail(chart, node)} | {
             Exhausted
         }
         for payload in arrows[0].payloads:
@@ -202,7 +217,7 @@ def _failures_come(facts: Facts) -> None:
 def _answered(facts: Facts) -> None:
     chart, table = facts.chart, facts.table
     for config in table.configs:
-        for node in chart.working:
+        for node in chart.failing:
             if node.path in config.states:
                 _completions_answered(facts, config, node)
                 for failure, who in may_fail(chart, node).items():
@@ -213,6 +228,24 @@ def _answered(facts: Facts) -> None:
                             f" that{_when(gap)}: add `... = {node.name}.to(..., on=Failed[{failure.__name__}])` or"
                             " `any_state.to(..., on=Failed)`"
                         )
+
+
+def _overdue_answered(facts: Facts) -> None:
+    """A wait or a deadline that nothing answers. That of the run is, in the states that its own transition leads to."""
+    chart, table = facts.chart, facts.table
+    late = {a.target for a in chart.arrows if a.kind is Elapsed and a.anywhere and "/" not in a.name}
+    for config in table.configs:
+        ended = any(chart.nodes[path].final and chart.nodes[path].parent is None for path in config.states)
+        for path in () if ended else chart.timed:
+            letter = Letter(path, "Elapsed", NoneType.__name__)
+            spared = path == START and not late.isdisjoint(config.states)
+            if letter.active(config.states) and not spared and (gap := _gap(table, config, letter)) is not None:
+                add = "any_state.to" if path == START else f"{chart.nodes[path].name}.to"
+                what = "the deadline of the run" if path == START else f"the time of `{path}`"
+                chart.wrong(
+                    f"{what} may be over in `{config}`, and nothing answers it{_when(gap)}: add `... = {add}(...,"
+                    " on=Elapsed)`"
+                )
 
 
 def _completions_answered(facts: Facts, config: Config, node: Node) -> None:
@@ -275,11 +308,15 @@ def _shadow(chart: Chart, arrow: Arrow, taken: set[str]) -> Arrow | None:
 
 
 def _bounded(facts: Facts) -> None:
-    """Every cycle of calls has a bound, or needs the world outside (a signal) to go round."""
+    """Every cycle of calls has a bound, or needs the world outside (a signal, a person) to go round."""
     limited = {arrow.name for arrow in facts.chart.arrows if arrow.at_most}
     leaving: dict[Config, list[Edge]] = {}
     for edge in facts.edges:
-        if edge.source is not None and edge.by != SIGNAL and not limited & set(edge.move.transitions):
+        if (
+            edge.source is not None
+            and not from_outside(facts.chart, edge.letter)
+            and not limited & set(edge.move.transitions)
+        ):
             leaving.setdefault(edge.source, []).append(edge)
     for first in leaving:
         if ring := _ring(first, leaving):
@@ -288,6 +325,15 @@ def _bounded(facts: Facts) -> None:
             facts.chart.wrong(
                 f"the loop {first} -> {places} ({names}) has no bound: give one of its transitions `at_most=`"
             )
+
+
+def from_outside(chart: Chart, letter: Letter | None) -> bool:
+    """What the workflow cannot bring about by itself, nor twice: a signal, a person's answer, the deadline of the run."""
+    if letter is None or letter.of in (None, START):
+        return True
+    if letter.kind != "Completed":
+        return False
+    return all(isinstance(one, Person) and one.otherwise is None for one in chart.state(letter.of).specialists)
 
 
 def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None:
@@ -307,6 +353,7 @@ def _ring(first: Config, leaving: dict[Config, list[Edge]]) -> list[Edge] | None
 def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
     """Every parameter can be filled on every path, and by one state's value only."""
     for param in compiled.params:
+        _led(facts, path, compiled, param)
         if compiled.fn is None:
             _exactly(facts, compiled, param)
         if param.many:
@@ -318,12 +365,27 @@ def _assigned(facts: Facts, path: str, compiled: Handover) -> None:
             _always_given(facts, path, compiled, param, producers)
 
 
+def _led(facts: Facts, path: str, compiled: Handover, param: Param) -> None:
+    """A value of another version is handed over through upcasters, or not at all."""
+    wants = param.wants
+    for edge in facts.edges:
+        same = name_of(edge.gives) == name_of(wants) and id_of(edge.gives) != id_of(wants)
+        if same and param.of(edge.by) and not param.fits(edge.by, edge.gives):
+            does = facts.chart.state(path).does
+            who = compiled.text if compiled.fn or does is None else f"`{does.name}` of `{path}`"
+            facts.chart.wrong(
+                f"{who} takes {full_id(wants)}, and `{edge.by}` gives {full_id(edge.gives)}, from which nothing leads"
+                f' there: write @upcaster({wants.__name__}, "{version_of(edge.gives)}"), a `give=` function that makes'
+                f" one of the other, or let it take {full_id(edge.gives)}"
+            )
+
+
 def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
     """A contract takes its own class; what is derived from it must be made one by a function."""
     for edge in facts.edges:
-        if param.fits(edge.by, edge.gives) and edge.gives is not param.wants:
+        if param.fits(edge.by, edge.gives) and edge.gives is not param.wants and issubclass(edge.gives, param.wants):
             facts.chart.wrong(
-                f"{compiled.text}, and `{edge.by}` gives a {edge.gives.__name__}, which only derives from it: write"
+                f"{compiled.text}, and `{edge.by}` gives a {spelled(edge.gives)}, which only derives from it: write"
                 " `give=` a function that makes one of it"
             )
 
@@ -332,7 +394,7 @@ def _one_meant(facts: Facts, path: str, compiled: Handover, param: Param, produc
     if len(producers) < 2 or param.newest or len(meant := _reaching(facts.edges, path, param)) < 2:
         return
     could = " or of ".join(f"`{state}`" for state in meant)
-    kind = param.wants.__name__
+    kind = spelled(param.wants)
     remedy = (
         "name the parameter after the state, or write"
         if compiled.fn
@@ -347,9 +409,9 @@ def _always_given(facts: Facts, path: str, compiled: Handover, param: Param, pro
     if not producers:
         given = ", ".join(
             dict.fromkeys(
-                f"`{edge.by}` gives {edge.gives.__name__}"
+                f"`{edge.by}` gives {spelled(edge.gives)}"
                 for edge in facts.edges
-                if not issubclass(edge.gives, Failure)
+                if not issubclass(edge.gives, (Failure, NoneType))
             )
         )
         what = f"{compiled.text} needs `{param}`, which" if compiled.fn else f"{compiled.text}, which"

@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,11 @@ _refs: Decorator = click.option(
 )
 _run_id: Decorator = click.argument("name", metavar="RUN")
 _run_if_any: Decorator = click.argument("name", metavar="[RUN]", required=False)
+_follow: Decorator = click.option(
+    "--follow",
+    is_flag=True,
+    help="Stay through waits and deadlines, however long; else they are left to a later resume.",
+)
 _by: Decorator = click.option("--by", required=True, help="Who says so.")
 
 
@@ -101,12 +107,13 @@ def graph(ref: str, form: Literal["mermaid", "md", "svg"]) -> None:
     help="The run's input: a file, standard input, or JSON itself.",
 )
 @click.option("--tenant", default="", help="Whose run it is; recorded with it.")
+@_follow
 @_db
 @_json
-def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
+def run(ref: str, source: str, tenant: str, follow: bool, db: str, as_json: bool) -> None:
     """Start a run and see it through."""
     machine = finding.workflow(ref).machine
-    plain = _input(source, machine.contracts[machine.chart.takes.__name__])
+    plain = _input(source, machine.takes)
     request = {
         "do": "start",
         "run": fresh_id(),
@@ -114,6 +121,7 @@ def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
         "fingerprint": machine.fingerprint,
         "input": plain,
         "tenant": tenant,
+        "follow": follow,
     }
     _write(db, request, [ref], as_json)
 
@@ -121,12 +129,13 @@ def run(ref: str, source: str, tenant: str, db: str, as_json: bool) -> None:
 @cli.command()
 @_run_if_any
 @_refs
+@_follow
 @_db
 @_json
-def resume(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Take up every run that is not finished, or one."""
+def resume(name: str | None, refs: tuple[str, ...], follow: bool, db: str, as_json: bool) -> None:
+    """Take up every run that is not finished, or one. A wait that is over goes on; one that is not is left."""
     one = {} if name is None else {"run": _named(db, name)}
-    _write(db, {"do": "resume", **one}, refs, as_json)
+    _write(db, {"do": "resume", "follow": follow, **one}, refs, as_json)
 
 
 @cli.command()
@@ -134,15 +143,21 @@ def resume(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
 @click.argument("call")
 @click.argument("value", metavar="done|not-done|JSON")
 @_by
-@click.option("--why", required=True, help="How they know.")
+@click.option("--why", required=True, help="Why they say so, or how they know.")
+@click.option(
+    "--shown", default="", metavar="HASH", help="What `asks` showed; refused where something else is asked by now."
+)
 @_refs
 @_db
 @_json
-def answer(name: str, call: str, value: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Settle a parked call: done, with the result that JSON gives, or not done."""
-    _write(
-        db, {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}, refs, as_json
-    )
+def answer(
+    name: str, call: str, value: str, by: str, why: str, shown: str, refs: tuple[str, ...], db: str, as_json: bool
+) -> None:
+    """Answer what a person is asked, with JSON; or settle a parked call: done, with the result that JSON gives, or not
+    done.
+    """
+    request = {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}
+    _write(db, {**request, **({"shown": shown} if shown else {})}, refs, as_json)
 
 
 @cli.command()
@@ -201,7 +216,8 @@ def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) ->
     if as_json:
         _print_json({**present.as_json(found.run), "plans": [part.plain() for part in parts]})
         return
-    _print(*present.overview(found.run, found.turns, found.whole, _options(db), record.table(parts)))
+    plans = record.table(parts)
+    _print(*present.overview(found.run, found.turns, found.whole, _options(db), time.time(), plans))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
         _print(
@@ -292,9 +308,9 @@ def doctor(vacuum: bool, db: str, as_json: bool) -> None:
     sys.exit(0 if all(good for _, good, _ in findings) else 1)
 
 
-from statecore import clilog, clireading  # noqa: E402 - they are made of what stands above
+from statecore import cliasks, clicontract, clilog, clireading  # noqa: E402 - they are made of what stands above
 
-for command in (*clilog.COMMANDS, *clireading.COMMANDS):
+for command in (*cliasks.COMMANDS, *clilog.COMMANDS, *clireading.COMMANDS, *clicontract.COMMANDS):
     cli.add_command(command)
 
 # -- how commands are carried out
@@ -317,7 +333,7 @@ def _write(db: str, request: dict[str, Any], refs: Iterable[str], as_json: bool)
         shown = [present.as_json(found, parked) for found, parked in ended]
         _print_json(shown if request["do"] == "resume" and "run" not in request else shown[0])
     for found, parked in () if as_json else ended:
-        following = present.following(found, parked, _options(db, refs))
+        following = present.following(found, parked, _options(db, refs), time.time())
         _print(present.headline(found, parked), *present.result(found), *(f"next      {line}" for line in following))
     if not ended and not as_json:
         _print("no run to take up")

@@ -26,7 +26,9 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
+from statecore.failures import told
 from statecore.strictjson import MAX_DEPTH
+from statecore.versions import id_of, name_of, said, split, upcasters
 
 T = TypeVar("T")
 
@@ -42,10 +44,13 @@ TOO_DEEP = f"nested deeper than {MAX_DEPTH} @ $"
 
 @attrs.frozen(eq=False)
 class Contract(Generic[T]):
-    """`cls`: the attrs class. `name`: what events call it."""
+    """`cls`: the attrs class. `name`: what states and hand-overs call it, in whatever version. `id`: what is stored
+    with a value, `Ticket` for the first version, `Ticket@2` for the second.
+    """
 
     cls: type[T]
     name: str
+    id: str
     _unstructure: Callable[[T], Any]
     _structure: Callable[[Any, Any], T]
     _recursive: bool
@@ -55,19 +60,18 @@ class Contract(Generic[T]):
         `live`.
         """
         if type(value) is not self.cls:
-            found = f"{type(value).__name__} {_short(value)}"
-            raise self._unfit((f"expected {self.name}, found {found} @ $",))
+            raise self._unfit((f"expected {self.id}, found {spelled(type(value))} {_short(value)} @ $",))
         try:
             plain = self._unstructure(value)
         except RecursionError:
             raise self._unfit((TOO_DEEP,)) from None
         except Exception as fault:
-            self.fit(attrs.asdict(value))  # type: ignore[arg-type]
-            raise self._unfit((f"cannot be written as JSON: {fault} @ $",)) from None
+            faults = _told([*_unwritable(value, self.cls, "$")])
+            raise self._unfit(faults or (f"cannot be written as JSON: {fault} @ $",)) from None
         live = self.fit(plain)
         if live != value:
-            raise self._unfit(tuple(_changed(value, live)))
-        return Payload(self.name, msgspec.json.encode(plain), live)
+            raise self._unfit(_told([*_changed(value, live, "$")]))
+        return Payload(self.id, msgspec.json.encode(plain), live)
 
     def fit(self, plain: Any) -> T:
         """Parsed JSON as a value. Raises BadInput with every fault."""
@@ -79,25 +83,48 @@ class Contract(Generic[T]):
             raise self._unfit(_told(cattrs.transform_error(error, "$", _say))) from None
 
     def unpack(self, payload: Payload) -> T:
-        """A stored value as an object. Raises BadInput where the stored shape is not this contract's."""
+        """A stored value as an object; one of another version as its upcasters make it. Raises BadInput where the
+        stored shape is not this contract's, no upcaster leads there, or one of them fails.
+        """
         if type(payload.live) is self.cls and self._fixed:
             return payload.live
-        return self.fit(msgspec.json.decode(payload.data))
+        plain = msgspec.json.decode(payload.data)
+        return self.fit(plain if payload.contract == self.id else self._upcast(payload.contract, plain))
+
+    def _upcast(self, stored: str, plain: Any) -> Any:
+        try:
+            way = upcasters(self.cls, stored)
+        except LookupError as gap:
+            if split(stored)[0] != self.name:
+                raise self._unfit((f"expected {self.id}, found {stored} @ $",)) from None
+            raise BadInput(
+                f"{self.id} cannot be made of a stored {stored}: nothing leads on from version {gap.args[0]}: write"
+                f' @upcaster({self.cls.__name__}, "{gap.args[0]}")'
+            ) from None
+        for step in way:
+            try:
+                plain = step(plain)
+            except Exception as fault:  # it meets what its author never saw
+                what = f"{type(fault).__name__}: {told(fault)}"
+                raise BadInput(f"{self.id}: upcaster `{said(step)}` failed on a stored {stored}: {what}") from fault
+        return plain
 
     @cached_property
     def _fixed(self) -> bool:
         """Whether nobody can change a value in place. One that can be is read from its bytes for each who gets it."""
-        hints = [field.type for kind in self.nested() for field in _fields(kind)]
+        hints = [field.type for kind in self.nested() for field in fields_of(kind)]
         return not any(_changeable(hint) for hint in hints)
 
     def _unfit(self, faults: tuple[str, ...]) -> BadInput:
-        return BadInput(f"{self.name}: {'; '.join(faults)}", faults)
+        return BadInput(f"{self.id}: {'; '.join(faults)}", faults)
 
     def spec(self) -> dict[str, Any]:
-        """The shape as plain data, for the fingerprint: field names with their types and whether they may be left out."""
+        """The shape as plain data, for the fingerprint: field names with their types, members of an Enum among them, and
+        whether they may be left out.
+        """
         return {
-            field.name: f"{spelled(field.type)}{'' if field.default is attrs.NOTHING else ' = ...'}"
-            for field in _fields(self.cls)
+            field.name: f"{spelled(field.type, members=True)}{'' if field.default is attrs.NOTHING else ' = ...'}"
+            for field in fields_of(self.cls)
         }
 
     def nested(self) -> tuple[type, ...]:
@@ -122,27 +149,30 @@ def contract_of(cls: type[T]) -> Contract[T]:
     _admit(cls, cls.__name__, {})
     return Contract(
         cls,
-        cls.__name__,
+        name_of(cls),
+        id_of(cls),
         _converter.get_unstructure_hook(cls),
         _converter.get_structure_hook(cls),
         _contains_itself(cls),
     )
 
 
-def spelled(hint: Any) -> str:
-    """A type as a person writes it, without modules."""
+def spelled(hint: Any, members: bool = False) -> str:
+    """A type as a person writes it, without modules. `members`: an Enum with what it may be."""
+    if members and _is_enum(hint):
+        return f"{hint.__name__}[{', '.join(repr(member.value) for member in hint)}]"
     if isinstance(hint, type) and get_origin(hint) is None:
-        return "None" if hint is types.NoneType else hint.__name__
+        return "None" if hint is types.NoneType else id_of(hint)
     if hint is Ellipsis:
         return "..."
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " | ".join(spelled(arg) for arg in args)
+        return " | ".join(spelled(arg, members) for arg in args)
     if origin is Literal:
         return f"Literal[{', '.join(map(repr, args))}]"
     if origin is Annotated:
-        return spelled(args[0])
-    return f"{origin.__name__}[{', '.join(spelled(arg) for arg in args)}]" if origin else str(hint)
+        return spelled(args[0], members)
+    return f"{origin.__name__}[{', '.join(spelled(arg, members) for arg in args)}]" if origin else str(hint)
 
 
 def named(value: object) -> str:
@@ -151,7 +181,8 @@ def named(value: object) -> str:
     return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
-def _fields(cls: type) -> Sequence[Any]:
+def fields_of(cls: type) -> Sequence[Any]:
+    """The attributes of an attrs class, their types as they are."""
     attrs.resolve_types(cls, include_extras=True)
     fields: Sequence[Any] = attrs.fields(cls)
     return fields
@@ -202,7 +233,7 @@ def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
             " write @attrs.frozen above it"
         )
     try:
-        fields = _fields(cls)
+        fields = fields_of(cls)
     except NameError as fault:
         raise DefinitionError(
             f"contract {where}: its annotations cannot be read ({fault}): define the types at module level"
@@ -227,7 +258,7 @@ def _told_apart(hint: Any, where: str) -> None:
     objects = [arm for arm in arms if get_origin(arm) is dict]
     texts = [arm for arm in arms if arm in (str, date, datetime) or _is_enum(arm) or get_origin(arm) is Literal]
     converted = any(arm in (date, datetime) or _is_enum(arm) for arm in arms)
-    same_name = len({cls.__name__ for cls in classes}) < len(classes)
+    same_name = len({name_of(cls) for cls in classes}) < len(classes)
     if same_name or len(arrays) > 1 or len(objects) + bool(classes) > 1 or (converted and len(texts) > 1):
         raise DefinitionError(
             f"contract field `{where}: {spelled(hint)}` is stored so that its members cannot be told apart: "
@@ -238,7 +269,7 @@ def _told_apart(hint: Any, where: str) -> None:
 def _contains_itself(cls: type) -> bool:
     def made_of(hint: Any) -> Iterable[Any]:
         return (
-            (field.type for field in _fields(hint))
+            (field.type for field in fields_of(hint))
             if _is_class(hint)
             else get_args(hint)
             if get_origin(hint) is not Literal
@@ -267,13 +298,17 @@ def _deeper(plain: Any, limit: int) -> bool:
     return any(isinstance(part, dict | list | tuple) for part in level)
 
 
-def _changed(value: Any, live: Any) -> Iterable[str]:
+def _changed(value: Any, live: Any, path: str) -> Iterable[str]:
     for field in attrs.fields(type(value)):
-        was, is_now = getattr(value, field.name), getattr(live, field.name)
-        if was != is_now:
+        was, is_now, where = getattr(value, field.name), getattr(live, field.name), f"{path}.{field.name}"
+        if was == is_now:
+            continue
+        if _is_class(type(was)) and type(was) is type(is_now):
+            yield from _changed(was, is_now, where)
+        else:
             yield (
                 f"expected {spelled(field.type)}, found {type(was).__name__} {_short(was)}, which would be read back as"
-                f" {_short(is_now)} @ $.{field.name}"
+                f" {_short(is_now)} @ {where}"
             )
 
 
@@ -281,6 +316,44 @@ def _told(faults: Sequence[str]) -> tuple[str, ...]:
     """What was wrong, within bounds: a value can be all faults, and a fault can name a key of any length."""
     cut = [fault if len(fault) <= MAX_FAULT else f"{fault[: MAX_FAULT - 3]}..." for fault in faults[:MAX_FAULTS]]
     return (*cut, f"{len(faults) - MAX_FAULTS:,} more @ $") if len(faults) > MAX_FAULTS else tuple(cut)
+
+
+def _unwritable(value: Any, hint: Any, path: str) -> Iterable[str]:
+    """Every fault of a value that cannot be written as a whole: what of it can be is judged as it would be read."""
+    try:
+        plain = _converter.unstructure(value, unstructure_as=hint)
+    except Exception:
+        parts = list(_parts(value, hint, path))
+        if not parts:
+            yield f"expected {spelled(hint)}, found {type(value).__name__} {_short(value)} @ {path}"
+        for part, its, where in parts:
+            yield from _unwritable(part, its, where)
+        return
+    try:
+        _converter.structure(plain, hint)
+    except Exception as error:
+        yield from cattrs.transform_error(error, path, _say)
+
+
+def _parts(value: Any, hint: Any, path: str) -> Iterable[tuple[Any, Any, str]]:
+    """What a value is made of, each part with its type and path; nothing where it is not of its type at all."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        yield from _parts(value, args[0], path)
+    elif _is_union(hint):
+        meant = next((arm for arm in args if type(value) is (get_origin(arm) or arm)), None)
+        if meant is not None:
+            yield from _parts(value, meant, path)
+    elif _is_class(hint) and type(value) is hint:
+        for field in fields_of(hint):
+            yield getattr(value, field.name), field.type, f"{path}.{field.name}"
+    elif origin is dict and type(value) is dict:
+        for key, item in value.items():
+            yield item, args[1], f"{path}[{key!r}]"
+    elif origin in (list, tuple) and type(value) is origin:
+        every = origin is list or args[-1] is Ellipsis
+        for index, item in enumerate(value) if every or len(value) == len(args) else ():
+            yield item, args[0] if every else args[index], f"{path}[{index}]"
 
 
 def _say(error: BaseException, expected: type | None) -> str:
@@ -389,12 +462,17 @@ def _enum(value: Any, hint: Any) -> Any:
     )
 
 
+def written(value: Any, hint: Any) -> Any:
+    """A value of a type as plain data."""
+    return _converter.unstructure(value, unstructure_as=hint)
+
+
 def _is_class(hint: Any) -> bool:
     return isinstance(hint, type) and attrs.has(hint)
 
 
 def _class(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    plain = [field for field in _fields(hint) if _is_plainest(field.type)]
+    plain = [field for field in fields_of(hint) if _is_plainest(field.type)]
     hooks: dict[str, Any] = {field.name: override(struct_hook=_PLAINEST[field.type]) for field in plain}
     structure = make_dict_structure_fn(hint, converter, _cattrs_forbid_extra_keys=True, **hooks)
 
@@ -463,7 +541,7 @@ def _is_union(hint: Any) -> bool:
 def _arms(hint: Any) -> tuple[dict[str, type], list[Any]]:
     """The classes of a union by name, and its other arms."""
     arms = get_args(hint)
-    classes = {arm.__name__: arm for arm in arms if _is_class(arm)}
+    classes = {name_of(arm): arm for arm in arms if _is_class(arm)}
     return classes, [arm for arm in arms if arm not in classes.values()]
 
 
@@ -499,7 +577,7 @@ def _union_out(hint: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
     def hook(value: Any) -> Any:
         plain = converter.unstructure(value)
         return (
-            {"_type": type(value).__name__, **plain}
+            {"_type": name_of(type(value)), **plain}
             if tagged and isinstance(plain, dict) and attrs.has(type(value))
             else plain
         )

@@ -14,9 +14,12 @@ or not at all.
    the answers are recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound
    with nothing after it makes the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
    What a call of a plan ends in is asked of the plan instead (`planning.py`); what the plan ends in is the state's.
-5. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
+5. A place that is entered and has a time gets a timer; what it is over for is looked up as any outcome is, and never
+   before its time. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
    the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same
    turn.
+6. A person who is asked is a call that nobody makes. What is no answer is refused to the one who gives it, and changes
+   nothing; the deadline brings the next fallback, the declared answer, or Failed[TimedOut].
 
 `decide` is a pure function of (machine, run, input, what the guards answer). Nothing here looks at a clock: an
 input brings its time.
@@ -30,7 +33,7 @@ import attrs
 from statecore import planning
 from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
-from statecore.contract import Contract
+from statecore.chart import START
 from statecore.declare import State
 from statecore.envelope import DERIVED
 from statecore.errors import BadInput, NotPossible, StatecoreError
@@ -51,6 +54,8 @@ from statecore.events import (
     RunStarted,
     SignalRefused,
     SignalTaken,
+    TimerFired,
+    TimerSet,
     plan_of,
 )
 from statecore.failures import (
@@ -69,13 +74,16 @@ from statecore.failures import (
     told,
 )
 from statecore.guard import Defer, Pass, Question, Refuse
-from statecore.handover import Param, Recorded
+from statecore.handover import Handover, Param, Recorded
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
+from statecore.person import Person
 from statecore.plan import Part
 from statecore.planning import first
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
+from statecore.versions import id_of, name_of
+from statecore.wait import moment_of, spoken
 from statecore.workflow import Machine
 
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
@@ -151,20 +159,23 @@ class _Turn:
     def start(self, input: Start) -> None:
         if self.run.seq:
             raise NotPossible(f"{self.run.id} is there already: start a run under a name of its own")
-        chart, takes = self.machine.chart, self.machine.contracts[self.machine.chart.takes.__name__]
-        value = takes.pack(input.value)
+        chart, value = self.machine.chart, self.machine.takes.pack(input.value)
         self.run.id = input.run
         self.emit(
             RunStarted(
                 chart.name, chart.version, self.machine.fingerprint, value, input.tenant, input.root, input.trusted
             )
         )
+        if chart.within is not None:
+            self.emit(TimerSet(START, input.at + chart.within))
         self.move(self.machine.table.start)
 
     def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:
         call = self.open_call(input)
         if call is None:
             self.late(input)
+        elif call.kind == "person":
+            self.answered(call, input)
         elif isinstance(input, Failed):
             self.failed(call, self.believable(call, input.value, bool(input.by)), input)
         else:
@@ -179,11 +190,11 @@ class _Turn:
         call = calls.get(id)
         if call is None or input.attempt not in (0, call.attempt) or input.rank not in (None, call.rank):
             return None
-        expected = CallState.UNKNOWN if input.by else CallState.STARTED
+        expected = CallState.UNKNOWN if input.by and call.kind != "person" else CallState.STARTED
         return call if call.status is expected else None
 
     def late(self, input: Completed[Any] | Failed[Failure]) -> None:
-        contract = self.machine.contracts.get(type(input.value).__name__)
+        contract = self.machine.contract(type(input.value))
         try:
             value = contract.pack(input.value) if contract else None
         except BadInput:
@@ -193,7 +204,7 @@ class _Turn:
         self.emit(CallLate(input.call or "", kind, value or self.pack(fallback), input.attempt))
 
     def signal(self, input: Signal[Any]) -> None:
-        contract = self.machine.contracts.get(type(input.value).__name__)
+        contract = self.machine.contract(type(input.value))
         if contract is None:
             raise BadInput(
                 f"{self.machine.name} waits for no signal {type(input.value).__name__}: expected one that a transition"
@@ -219,11 +230,41 @@ class _Turn:
             self.move(move, asked)
 
     def elapsed(self, input: Elapsed) -> None:
-        call = self.run.calls.get(input.call)
+        if input.state:
+            self.over(input.state)
+            return
+        call = self.run.calls.get(input.call or "")
+        if call is not None and call.kind == "person" and call.status is CallState.STARTED:
+            self.overdue(call)
+            return
         if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
             return
         attempt, cuts = (call.attempt + 1, 0) if call.status is CallState.WAITING else (call.attempt, call.cuts)
         self.admit(again(call, attempt, cuts), call)
+
+    def over(self, path: str) -> None:
+        """The time of a place, unless it was left meanwhile, or entered anew."""
+        timer = self.run.timers.get(path)
+        if timer is None or self.at < timer.due:
+            return
+        self.emit(TimerFired(path))
+        letter = self.machine.table.letter(path, Elapsed, type(None))
+        if path != START or (letter and self.machine.table.rows.get((self.run.config, letter)) is not None):
+            self.fire(path, Elapsed, None)
+
+    def overdue(self, call: Call) -> None:
+        """Nobody answered in time."""
+        person = self.specialist(call)
+        if not isinstance(person, Person) or person.within is None or call.wake is None or self.at < call.wake:
+            return
+        why = f"nobody answered within {spoken(person.within)}"
+        if person.otherwise is None:
+            failure = TimedOut(why, person.within)
+            self.failed(call, failure, Failed(failure, call.id, at=self.at))
+        else:
+            value = self.pack(person.otherwise)
+            self.emit(CallCompleted(call.id, value, call.attempt, why=why))
+            self.ended(call, Completed, value.live)
 
     def interrupted(self, input: Interrupted) -> None:
         call = self.run.calls.get(input.call)
@@ -239,10 +280,35 @@ class _Turn:
 
     # -- outcomes of a call
 
+    def answered(self, call: Call, input: Completed[Any] | Failed[Failure]) -> None:
+        """What a person says, judged before anything is recorded. Raises BadInput, NotPossible."""
+        person = self.specialist(call)
+        gives = " or ".join(given.name for given in person.gives)
+        if isinstance(input, Failed):
+            raise NotPossible(
+                f"{call.id} of {self.run.id} asks a person: expected a {gives} for an answer, found a failure"
+            )
+        if not input.by.strip():
+            raise BadInput(f"expected the name of who answers {call.id} of {self.run.id}, found none: say `by`")
+        if isinstance(person, Person) and person.who and input.by not in person.who:
+            raise NotPossible(
+                f"{call.id} of {self.run.id} is not for {input.by} to answer: expected {' or '.join(person.who)}; let one"
+                " of them answer"
+            )
+        contract = person.gives_named(name_of(type(input.value))) or person.gives[0]
+        value = contract.pack(input.value)
+        guard, verdict = self.admission.ask("after", self.work(call).guards, self.question(call, value.live))
+        if isinstance(verdict, Refuse):
+            raise BadInput(
+                f"guard {guard} does not admit this answer to {call.id}: {verdict.why}: answer something else"
+            )
+        self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, trusted=guard))
+        self.ended(call, Completed, value.live)
+
     def completed(self, call: Call, input: Completed[Any]) -> None:
         specialist = self.specialist(call)
-        contract = specialist.gives_named(type(input.value).__name__)
-        given = " | ".join(given.name for given in specialist.gives)
+        contract = specialist.gives_named(name_of(type(input.value)))
+        given = " | ".join(given.id for given in specialist.gives)
         if contract is None:
             contract = specialist.gives[0]
         try:
@@ -258,7 +324,7 @@ class _Turn:
         trusted = guard or (DERIVED if specialist.derives and self.trusted(call) else "")
         warnings = tuple(printable(warning)[:2000] for warning in input.warnings)
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, warnings, trusted))
-        self.ended(call.id, Completed, value.live)
+        self.ended(call, Completed, value.live)
 
     def believable(self, call: Call, failure: Failure, settled: bool) -> Failure:
         """The failure itself where it is one that the call may end in; Crashed for any other."""
@@ -278,7 +344,7 @@ class _Turn:
 
     def unfit(self, call: Call, failure: Failure) -> str:
         """Why the chart cannot be given a failure; "" where it can."""
-        contract = self.machine.contracts.get(type(failure).__name__)
+        contract = self.machine.contract(type(failure))
         if contract is None:
             return f"no failure that {self.machine.name} knows: list {type(failure).__name__} in `fails`"
         try:
@@ -299,19 +365,24 @@ class _Turn:
         if isinstance(failure, OutcomeUnknown) or (isinstance(failure, TimedOut) and call.effect == "once"):
             self.unknown(call, printable(failure.why) or told(failure))
             return
-        work, settled = self.work(call), bool(input.by)
+        settled = bool(input.by)
         untouched = failure.nothing_happened
         event = CallFailed(
             call.id, self.pack(failure), call.attempt, None, "", output, input.by, input.why, input.detail, untouched
         )
-        if not settled and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < work.attempts:
+        if not settled and self.again(call, failure):
             self.emit(attrs.evolve(event, again=self.at + wait(call, failure)))
         elif not settled and (following := self.following(call, untouched)):
             self.emit(attrs.evolve(event, next=following.id))
             self.admit(first(call.id, following, call.rank + 1), call)
         else:
             self.emit(event)
-            self.ended(call.id, Failed, failure)
+            self.ended(call, Failed, failure)
+
+    def again(self, call: Call, failure: Failure) -> bool:
+        """Whether another attempt may mend it. A person is not asked the same thing twice."""
+        able = call.effect != "once" and call.kind != "person" and isinstance(failure, RETRIED)
+        return able and call.attempt < self.work(call).attempts
 
     def following(self, call: Call, untouched: bool) -> Specialist[Any, Any] | None:
         """The fallback that may be tried: after an effect only if it is known of every attempt that nothing
@@ -328,19 +399,19 @@ class _Turn:
             self.parked(CallUnknown(call.id, why, call.attempt))
         else:
             self.emit(CallFailed(call.id, self.pack(failure), call.attempt))
-            self.ended(call.id, Failed, failure)
+            self.ended(call, Failed, failure)
 
     def parked(self, event: CallUnknown) -> None:
         self.emit(event)
         if (plan := plan_of(event.call)) in self.run.plans:
             planning.go_on(self, plan)
 
-    def ended(self, call: str, kind: type, value: Any) -> None:
+    def ended(self, call: Call, kind: type, value: Any) -> None:
         """A call has its outcome: of its plan, or of its state."""
-        if plan_of(call) in self.run.plans:
-            planning.landed(self, call, value if kind is Failed else None)
+        if plan_of(call.id) in self.run.plans:
+            planning.landed(self, call.id, value if kind is Failed else None)
         else:
-            self.fire(call.rpartition("#")[0], kind, value)
+            self.fire(call.state, kind, value)
 
     # -- the chart
 
@@ -400,12 +471,31 @@ class _Turn:
             if nodes[path].final and nodes[path].parent is None:
                 self.emit(Finished(nodes[path].outcome))
                 return
+        self.set_timers(move.entered)
         machine = self.machine
         due = {p: self.run.entries[p] for p in move.entered if p in machine.handovers or p in machine.plans}
         # What one state wants may fail at once and move the run on, out of the others or into them again.
         for path, entry in due.items():
             if path in self.run.config.states and self.run.entries[path] == entry and not self.run.outcome:
                 self.want(path)
+
+    # -- time
+
+    def set_timers(self, entered: tuple[str, ...]) -> None:
+        for path in entered:
+            if (span := self.machine.chart.timed.get(path)) is not None:
+                self.emit(TimerSet(path, self.at + span))
+
+    def wait_until(self, path: str) -> None:
+        compiled = self.machine.handovers[path]
+        assert compiled.fn is not None
+        try:
+            arguments, reads = self.read(compiled.params)
+            due = moment_of(compiled.fn(**arguments))
+        except Exception as error:
+            self.broken(path, compiled, error)
+        else:
+            self.emit(TimerSet(path, due, reads))
 
     # -- calls
 
@@ -416,21 +506,30 @@ class _Turn:
             return
         id = f"{path}#{self.run.entries[path]}"
         state = self.machine.chart.state(path)
+        if state.wait is not None:
+            self.wait_until(path)
+            return
         compiled = self.machine.handovers[path]
         try:
             arguments, reads = self.read(compiled.params)
             request = None
-            if compiled.fn is not None:
-                assert state.does is not None
-                request = state.does.takes.pack(compiled.fn(**arguments))
+            assert state.does is not None
+            takes = state.does.takes
+            # A value of another version is handed over as what it was made into.
+            if compiled.fn is not None or self.run.value_at(reads[0]).payload.contract != takes.id:
+                request = takes.pack(compiled.fn(**arguments) if compiled.fn else arguments["request"])
                 if reads and request == self.run.value_at(reads[0]).payload:
                     request = None
         except Exception as error:
-            broken = Broken(getattr(compiled.fn, "__name__", compiled.text), _text(error))
-            self.emit(CallFailed(id, self.pack(broken)))
-            self.fire(path, Failed, broken)
+            self.broken(path, compiled, error)
             return
         self.admit(first(id, state.specialists[0], 0, reads, request), None)
+
+    def broken(self, path: str, compiled: Handover, error: Exception) -> None:
+        """A function of the workflow that raised: recorded under the call that it would have made."""
+        broken = Broken(getattr(compiled.fn, "__name__", compiled.text), _text(error))
+        self.emit(CallFailed(f"{path}#{self.run.entries[path]}", self.pack(broken)))
+        self.fire(path, Failed, broken)
 
     def read(self, params: tuple[Param, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
         """The arguments of a hand-over, and the ids of the values they were made of."""
@@ -455,10 +554,8 @@ class _Turn:
         return any(param.fits(path, cls) for cls in self.machine.chart.gives(path))
 
     def fitting(self, param: Param) -> list[Value]:
-        contracts = self.machine.contracts
-
         def fits(value: Value) -> bool:
-            contract = contracts.get(value.payload.contract)
+            contract = self.machine.reader(value.payload.contract, param.wants)
             return contract is not None and param.fits(value.by, contract.cls)
 
         if param.many:
@@ -467,7 +564,7 @@ class _Turn:
         return [max(newest, key=lambda value: value.id)] if newest else []
 
     def handed(self, param: Param, value: Value) -> Any:
-        live = self.contract(value.payload).unpack(value.payload)
+        live = self.machine.read(value.payload, param.wants)
         if not param.envelope:
             return live
         made = (value.specialist, value.attempt, value.fallback)
@@ -476,10 +573,12 @@ class _Turn:
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
         call = self.run.opening(wanted, CallState.STARTED)
-        live = self.contract(call.request).unpack(call.request)
+        live = self.specialist(call).takes.unpack(call.request)
         guard, verdict = self.admission.ask("before", self.work(call).guards, self.question(call, live))
         if isinstance(verdict, Pass):
-            self.emit(wanted)
+            asked = self.work(call).specialists[wanted.rank]
+            within = asked.within if isinstance(asked, Person) else None
+            self.emit(wanted if within is None else attrs.evolve(wanted, due=self.at + within))
         elif isinstance(verdict, Defer):
             self.defer(wanted, before, guard, verdict)
         else:
@@ -503,7 +602,7 @@ class _Turn:
             self.admit(wanted, self.run.calls.get(call.id))
         else:
             self.emit(refused)
-            self.ended(call.id, Failed, failure)
+            self.ended(call, Failed, failure)
 
     # -- look-ups
 
@@ -513,11 +612,8 @@ class _Turn:
     def specialist(self, call: Call) -> Specialist[Any, Any]:
         return self.work(call).specialists[call.rank]
 
-    def contract(self, payload: Payload) -> Contract[Any]:
-        return self.machine.contracts[payload.contract]
-
     def pack(self, value: Any) -> Payload:
-        return self.machine.contracts[type(value).__name__].pack(value)
+        return self.machine.contracts[id_of(type(value))].pack(value)
 
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)

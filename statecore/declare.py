@@ -11,6 +11,7 @@ from statecore.messages import Trigger
 from statecore.plan import TIMEOUT as TIMEOUT
 from statecore.plan import Part, Plan, listed
 from statecore.specialist import I, O, Specialist
+from statecore.wait import Span, Wait
 
 P = TypeVar("P")
 Outcome = Literal["completed", "failed", "partial"]
@@ -68,16 +69,17 @@ def _transition(
 class State(_Source):
     """A named place; may have one thing to do.
 
-    `does`: the specialist called when the state is entered, or a plan of calls. `give`: the function that makes its request of recorded
+    `does`: the specialist called when the state is entered, a plan of calls, or the `Wait` until it is left. `give`: the function that makes its request of recorded
     values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
     `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
     contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take.
-    `says`: a sentence for operators.
+    `within`: the deadline of the state, from each time it is entered; its passing is `Elapsed`. `says`: a sentence for
+    operators.
     """
 
     def __init__(
         self,
-        does: Specialist[I, O] | Plan | None = None,
+        does: Specialist[I, O] | Plan | Wait | None = None,
         *,
         initial: bool = False,
         final: bool = False,
@@ -87,11 +89,13 @@ class State(_Source):
         fallback: Sequence[Specialist[I, O]] = (),
         guards: Sequence[Guard[I] | Guard[O]] = (),
         timeout: float = TIMEOUT,
+        within: Span | None = None,
         says: str = "",
     ) -> None:
         self.plan = does if isinstance(does, Plan) else None
-        self.does: Specialist[Any, Any] | None = None if isinstance(does, Plan) else does
-        self.give, self.attempts, self.timeout, self.says = give, attempts, timeout, says
+        self.wait = does if isinstance(does, Wait) else None
+        self.does: Specialist[Any, Any] | None = None if isinstance(does, Plan | Wait) else does
+        self.give, self.attempts, self.timeout, self.within, self.says = give, attempts, timeout, within, says
         self.initial, self.final, self.outcome = initial, final, outcome
         self.fallback, self.guards = listed("State", "fallback", fallback), listed("State", "guards", guards)
         self.touching: list[Transition] = []
@@ -149,27 +153,28 @@ class History(State):
 
 class Compound:
     """A state with a body, written as a nested class: one of the states inside is active. Left on `Done` by
-    `name.to(...)`.
+    `name.to(...)`. `within`: its deadline, as a state's.
     """
 
     touching: ClassVar[list[Transition]]
     initial: ClassVar[bool]
     parallel: ClassVar[bool] = False
+    within: ClassVar[Span | None]
 
-    def __init_subclass__(cls, *, initial: bool = False) -> None:
+    def __init_subclass__(cls, *, initial: bool = False, within: Span | None = None) -> None:
         if any(base.__module__ != __name__ for base in cls.__bases__):
             raise DefinitionError(
                 f"{cls.__name__}: a compound is composed, not refined: derive from Compound or Parallel alone"
             )
         if words := [
             word
-            for word in ("touching", "initial", "parallel", "to")
+            for word in ("touching", "initial", "parallel", "within", "to")
             if isinstance(vars(cls).get(word), State | Transition | type)
         ]:
             raise DefinitionError(
                 f"{cls.__name__}: `{words[0]}` is a word of {cls.__bases__[0].__name__} itself: choose another name"
             )
-        cls.touching, cls.initial = [], initial
+        cls.touching, cls.initial, cls.within = [], initial, within
 
     @classmethod
     def to(

@@ -95,7 +95,7 @@ async def _database(database: Path) -> list[Finding]:
     try:
         async with reading(database) as log:
             flaws = await log.verify()
-            labels = [info.label for info in await log.streams()]
+            labels = [info.condition for info in await log.streams()]
     except NoDatabase:
         return [("database", True, f"{database} is not there yet; the first run makes it")]
     except StatecoreError as error:

@@ -20,6 +20,9 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from statecore.admission import Guarded
+from statecore.alarm import Alarms
+from statecore.asking import stale
+from statecore.asks import LABELS, how_it_ended
 from statecore.call import Call, CallState
 from statecore.checkpoint import Mark, taken
 from statecore.clock import Clock, SystemClock
@@ -47,14 +50,16 @@ from statecore.replay import rebuild, recall
 from statecore.retention import SYSTEM
 from statecore.run import Run
 from statecore.specialist import Specialist
+from statecore.standing import held_up, migrating
 from statecore.switches import switches
+from statecore.versions import name_of
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-OPEN = frozenset({"running", "waiting", "paused", "parked"})
-"""The conditions of a run that is not finished, and so the labels to look for after a crash."""
+OPEN = frozenset({"running", "waiting", "paused", "parked"}) | LABELS
+"""The labels of runs that are not finished, which are looked for after a crash."""
 
 GRACE = 2.0
 """Seconds that `close` gives the calls in flight to end by themselves."""
@@ -113,6 +118,15 @@ class _Held:
         return self.machine
 
 
+def _far(run: Run) -> list[tuple[float, Elapsed]]:
+    """The waits and deadlines of a run, each with the input that says it is over."""
+    people = [call for call in run.calls.values() if call.status is CallState.STARTED and call.wake is not None]
+    return [
+        *((timer.due, Elapsed(state=timer.state)) for timer in run.timers.values()),
+        *((call.wake or 0.0, Elapsed(call=call.id)) for call in people),
+    ]
+
+
 def _flight(call: Call) -> tuple[str, int, int, int]:
     return call.id, call.rank, call.attempt, call.cuts
 
@@ -139,9 +153,10 @@ class Engine:
         self._guards = tuple(guards)
         self._admission: Guarded | None = None
         self._dispatcher = Dispatcher(str(log.home or ""), self.clock.now)
+        self._alarms = Alarms(self.clock, self._ring)
         self._held: dict[str, _Held] = {}
         self._resting: dict[str, _Held] = {}
-        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._taking_up: dict[str, asyncio.Future[None]] = {}
         self._starting: dict[str, asyncio.Event] = {}
         self._users = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -179,16 +194,29 @@ class Engine:
         await self._shielded(self._begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted)))
         return id
 
-    async def run(self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "") -> Run:
-        """Begin a run and wait until it is at rest."""
-        return await self.wait(await self.start(workflow, value, run=run, tenant=tenant))
+    async def run(
+        self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "", follow: bool = False
+    ) -> Run:
+        """Begin a run and wait until it is at rest. `follow`: as for `wait`."""
+        return await self.wait(await self.start(workflow, value, run=run, tenant=tenant), follow=follow)
 
-    async def wait(self, run: str) -> Run:
-        """The run as soon as nothing of it is in flight or timed here: finished, parked, or waiting for the world
-        outside.
+    async def wait(self, run: str, *, follow: bool = False) -> Run:
+        """The run as soon as it is at rest: finished, parked, or waiting for what is not this engine's to do, a person,
+        a signal, a `Wait` or a deadline. The next attempt of a call is waited for.
 
+        `follow`: through its waits and deadlines too, however long, until it is finished or nothing more is timed.
         Raises UnknownRun; LogError where the log failed meanwhile.
         """
+        found = await self._rest(run)
+        while follow and not found.outcome and run in self._alarms:
+            await self._alarms.passed(run)
+            if self._closing:
+                break
+            await self._resume_one(run)
+            found = await self._rest(run)
+        return found
+
+    async def _rest(self, run: str) -> Run:
         held = self._held.get(run)
         if held is None:
             return await self.state(run)
@@ -232,36 +260,48 @@ class Engine:
         async with self._holding(run):
             pass
 
-    async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str) -> Run:
-        """Settle a call that is parked: with its result, or with NotDone. The run as it is then.
+    async def answer(self, run: str, call: str, outcome: Any, *, by: str, why: str, shown: str = "") -> Run:
+        """Answer a call to a person; or settle one that is parked, with its result or NotDone. The run as it is then.
 
-        Raises UnknownRun, UnknownCall, NotPossible where the call is not parked, BadInput where its contract does
-        not admit the result, or what is said cannot be kept.
+        `shown`: the digest of what whoever answers was shown, or its first characters (see `asking.shown`); it is
+        refused where something else is asked by now. Raises UnknownRun, UnknownCall, NotPossible where nothing is asked
+        (any more), or of somebody else, BadInput where the contract does not admit the answer, or what is said
+        cannot be kept. Nothing is recorded then.
         """
         if not by:
-            raise BadInput("expected the name of who settles the call, found none: say `by`")
+            raise BadInput("expected the name of who answers, or who settles the call, found none: say `by`")
         if isinstance(outcome, OutcomeUnknown):
             raise BadInput("expected what became of the call, found OutcomeUnknown: answer its result or NotDone")
 
         def settlement(held: _Held) -> Input:
-            found = self._parked_call(held, call)
+            found = self._answerable(held, call)
+            if shown and (why_not := stale(held.run, found, shown)):
+                raise NotPossible(f"{why_not}: look at what is asked, `statecore asks`, and answer that")
+            if found.kind == "person" and not isinstance(outcome, Failure):
+                now = self.clock.now()
+                return Completed(outcome, found.id, found.attempt, now, by, why, rank=found.rank)
             if isinstance(outcome, Failure):
                 kind: Any = type(outcome)
                 contract_of(kind).pack(outcome)
                 return Failed(outcome, found.id, at=self.clock.now(), by=by, why=why)
-            self._door(held, found, type(outcome).__name__).pack(outcome)
+            self._door(held, found, name_of(type(outcome))).pack(outcome)
             return Completed(outcome, found.id, at=self.clock.now(), by=by, why=why)
 
-        events, settled = await self._shielded(self._hear(run, settlement))
+        try:
+            events, settled = await self._shielded(self._hear(run, settlement))
+        except UnknownCall as error:
+            if over := await how_it_ended(self.log, run, call):
+                raise NotPossible(over) from None
+            raise error
         if any(isinstance(event, CallLate) for event in events):
-            raise NotPossible(f"{call} of {run} was settled by somebody else meanwhile: look at the run")
+            raise NotPossible(await how_it_ended(self.log, run, call) or f"{call} of {run} is over: look at the run")
         return settled
 
     async def gives(self, run: str, call: str) -> tuple[Contract[Any], ...]:
-        """The contracts that a parked call may be settled with. Raises as `answer` does."""
+        """The contracts that a call may be answered with. Raises as `answer` does."""
         async with self._holding(run) as held:
             held.loaded()
-            return self._specialist(held, self._parked_call(held, call)).gives
+            return self._specialist(held, self._answerable(held, call)).gives
 
     async def drain(self) -> None:
         """Wait until every run that this engine holds is at rest."""
@@ -286,6 +326,45 @@ class Engine:
                 await self._take(held, cancel)
             return held.run
 
+    async def migrate(self, runs: str | Iterable[str], to: type[Workflow[Any]], *, by: str, why: str) -> list[str]:
+        """Let open runs go on with another declaration, all of them or none, in one commit; `resume` takes them up.
+
+        Raises UnknownRun, Unreadable; NotPossible where a run is worked on here, or could not go on with `to`, with
+        every reason.
+        """
+        names = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
+        if not (names and by):
+            raise BadInput("expected the runs to migrate and who says so, found none: say `runs` and `by`")
+        return await self._shielded(self._migrate(names, self.registry.add(to), by, why))
+
+    async def _migrate(self, names: list[str], machine: Machine, by: str, why: str) -> list[str]:
+        if self._broken is not None:
+            raise self._broken
+        if busy := [name for name in names if name in self._taking_up or self._working(name)]:
+            raise NotPossible(f"{', '.join(busy)}: worked on here: migrate what is at rest, or before it is taken up")
+        done = asyncio.get_running_loop().create_future()
+        self._taking_up |= dict.fromkeys(names, done)
+        try:
+            for name in names:
+                if (held := self._held.pop(name, None)) is not None:
+                    self._deferred.pop(held.run.id, None)
+                    self._resting.pop(held.run.id, None)
+            found = [await rebuild(self.log, name) for name in names]
+            at = self.clock.now()
+            moves = migrating(machine, found, at, by=by, why=why)
+            await self._append(
+                *[Append(run.id, run.seq - 1, (event,), at, "Migrate", run.condition) for event, run in moves]
+            )
+        finally:
+            for name in names:
+                self._taking_up.pop(name, None)
+            done.set_result(None)
+        return names
+
+    def _working(self, name: str) -> bool:
+        held = self._held.get(name)
+        return name in self._starting or (held is not None and not self._at_rest(held))
+
     async def close(self) -> None:
         """Start nothing more, give calls in flight a moment to end, stop the rest, and close the log.
 
@@ -295,6 +374,7 @@ class Engine:
         """
         self._closing = True
         self._admission = _Closing(self.ledger, self._admission.guards if self._admission else self._guards)
+        self._alarms.stop()
         for held in self._held.values():
             self._stop_timers(held)
         try:
@@ -368,7 +448,7 @@ class Engine:
                 return ()
             failpoint(Point.BEFORE_APPEND)
             turn = await self._append(
-                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.condition)
+                Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
             )
             failpoint(Point.AFTER_APPEND)
             held.run = after
@@ -400,11 +480,13 @@ class Engine:
         if not kept:
             held.mark = Mark(held.mark.version, min(held.mark.values, before.values))
 
-    async def _append(self, append: Append) -> Turn:
+    async def _append(self, *appends: Append) -> Turn:
+        """In one commit; the turn of the first."""
         try:
-            return (await self.log.append(Batch((append,))))[0]
+            return (await self.log.append(Batch(appends)))[0]
         except (Conflict, BadInput):
-            self.ledger.forget(append.stream, append.events)
+            for append in appends:
+                self.ledger.forget(append.stream, append.events)
             raise
         except LogError as error:
             self._fail(error)
@@ -457,7 +539,8 @@ class Engine:
         that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
         says.
         """
-        wanted = {(call.id, call.wake): call for call in held.run.calls.values() if call.wake is not None}
+        waiting = [call for call in held.run.calls.values() if call.status is not CallState.STARTED]
+        wanted = {(call.id, call.wake): call for call in waiting if call.wake is not None}
         self._stop_timers(held, {} if self._closing else wanted)
         if self._closing:
             return
@@ -465,6 +548,28 @@ class Engine:
         for key, call in wanted.items():
             if key not in held.timers:
                 held.timers[key] = loop.call_later(max(0.0, key[1] - now), self._elapsed, held, call)
+
+        far = [due for due, _ in _far(held.run)]
+        if not far:
+            self._alarms.drop(held.run.id)
+        elif min(far) <= now:
+            self._spawn(held, partial(self._over, held, min(far)))
+        else:
+            self._alarms.set(held.run.id, min(far), held.run.at)
+
+    def _ring(self, run: str, due: float) -> None:
+        held = self._held.get(run)
+        if held is not None and held.ready:
+            self._spawn(held, partial(self._over, held, due))
+        else:
+            self._track(self._quietly(None, partial(self._resume_one, run)))
+
+    async def _over(self, held: _Held, due: float) -> None:
+        """Take what is due by then, the earliest first."""
+        while found := [far for far in _far(held.run) if far[0] <= due]:
+            at, input = min(found, key=lambda far: far[0])
+            if not await self._take(held, attrs.evolve(input, at=max(self.clock.now(), at))):
+                return
 
     def _stop_timers(self, held: _Held, wanted: Container[tuple[str, float]] = ()) -> None:
         for key in [key for key in held.timers if key not in wanted]:
@@ -477,7 +582,9 @@ class Engine:
         if call.wake is not None:
             held.timers.pop((call.id, call.wake), None)
         if not self._closing:
-            self._spawn(held, partial(self._take, held, Elapsed(call.id, max(self.clock.now(), call.wake or 0.0))))
+            self._spawn(
+                held, partial(self._take, held, Elapsed(call=call.id, at=max(self.clock.now(), call.wake or 0.0)))
+            )
 
     async def _fly(self, held: _Held, machine: Machine, call: Call) -> None:
         """One attempt after the other, each from its dispatch to its turn, as long as one turn starts the next. Only
@@ -497,8 +604,9 @@ class Engine:
     async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
         """An output that is too large for the log is a rejected one."""
         work = machine.chart.work(call)
-        request = machine.contracts[call.request.contract].unpack(call.request)
-        outcome = await self._dispatcher.run(work.specialists[call.rank], request, call, work.timeout, self._late)
+        specialist = work.specialists[call.rank]
+        request = specialist.takes.unpack(call.request)
+        outcome = await self._dispatcher.run(specialist, request, call, work.timeout, self._late)
         if outcome is None:
             return
         try:
@@ -537,7 +645,7 @@ class Engine:
                 found = await reconcile(attrs.evolve(call, home=self._dispatcher.home))
             if found is None or held.machine is None:
                 return
-            self._door(held, call, type(found).__name__).pack(found)
+            self._door(held, call, name_of(type(found))).pack(found)
             settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
             settled = Failed(failure, call.id, at=at(), by=by, why=why)
@@ -614,7 +722,7 @@ class Engine:
         if call.status is CallState.STARTED and not call.kind:
             await self._take(held, Interrupted(call.id, self.clock.now()))
         elif call.status is CallState.DEFERRED and call.wake is None:
-            await self._take(held, Elapsed(call.id, self.clock.now()))
+            await self._take(held, Elapsed(call=call.id, at=self.clock.now()))
         elif call.status is CallState.UNKNOWN:
             self._reconcile(held, call.id)
 
@@ -624,18 +732,22 @@ class Engine:
         except LogError as error:
             return _Held(Run(id=name), None, str(error))
         try:
-            return _Held(run, self.registry.of(run), mark=mark)
+            machine = self.registry.of(run)
+            why = held_up(machine, run)
+            return _Held(run, None if why else machine, why, mark=mark)
         except UnknownWorkflow as error:
             return _Held(run, None, str(error))
 
-    def _parked_call(self, held: _Held, name: str) -> Call:
+    def _answerable(self, held: _Held, name: str) -> Call:
         calls = held.run.calls
         found = calls.get(name) or next((call for call in calls.values() if call.state == name), None)
         if found is None:
             raise UnknownCall(f"{held.run.id} has no open call {name} (open: {', '.join(calls) or 'none'})")
-        if found.status is not CallState.UNKNOWN:
+        asked = found.kind == "person" and found.status is CallState.STARTED
+        if not asked and found.status is not CallState.UNKNOWN:
             raise NotPossible(
-                f"{found.id} of {held.run.id} is {found.status.value}: only a parked call is settled by hand"
+                f"{found.id} of {held.run.id} is {found.status.value}: only a question to a person is answered, or a"
+                " parked call settled, by hand"
             )
         return found
 
@@ -666,9 +778,9 @@ class Engine:
             if held.run.outcome:
                 del self._held[held.run.id]
             elif self._asleep(held):
-                self._rest(held)
+                self._keep_resting(held)
 
-    def _rest(self, held: _Held) -> None:
+    def _keep_resting(self, held: _Held) -> None:
         self._resting[held.run.id] = held
         if len(self._resting) > RESTING:
             oldest = self._resting.pop(next(iter(self._resting)))
@@ -720,14 +832,15 @@ class Engine:
         self._dispatcher.forget(task)
         self._release(held)
 
-    async def _quietly(self, held: _Held, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _quietly(self, held: _Held | None, work: Callable[[], Awaitable[Any]]) -> None:
         """Nobody waits for this turn: a log that failed has told everyone already, and any other fault parks this
         run and no other.
         """
         try:
             await work()
         except Exception as error:
-            self._park(held, error)
+            if held is not None:
+                self._park(held, error)
 
     def _park(self, held: _Held, error: Exception) -> None:
         """Here and now nothing more can be done with a run; its log is as it was, and a later `resume` tries again."""
@@ -735,6 +848,7 @@ class Engine:
             return
         held.parked, held.machine = f"{type(error).__name__}: {error}", None
         self._stop_timers(held)
+        self._alarms.drop(held.run.id)
         self._deferred.pop(held.run.id, None)
         self._ask_again_soon()
 

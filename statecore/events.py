@@ -78,7 +78,7 @@ class CallStarted:
     `specialist`: name@version. `rank`: 0 for the state's own, n for its n-th fallback. `reads`: ids of the values that
     the hand-over read. `request`: None where the value `reads[0]` is handed over as it is; on a later attempt both are
     left out and stay what they were. `cuts`: how often a crash cut this attempt. `kind`: person or workflow where the
-    work is not a function of this process.
+    work is not a function of this process. `due`: by when a person is expected to answer.
     """
 
     call: str
@@ -90,6 +90,7 @@ class CallStarted:
     request: Payload | None = None
     cuts: int = 0
     kind: str = ""
+    due: float | None = None
 
 
 @attrs.frozen
@@ -105,6 +106,7 @@ class CallAsked:
     request: Payload | None = None
     cuts: int = 0
     kind: str = ""
+    due: float | None = None
 
 
 @attrs.frozen
@@ -132,8 +134,8 @@ class CallRefused:
 
 @attrs.frozen
 class CallCompleted:
-    """`by` and `why` are set where a person settled the call. `trusted`: the rule by which the value is, "" where it is
-    not.
+    """`by` and `why` are set where a person answered or settled the call. Of a call to a person, without `by`: its
+    deadline passed, and the answer is the declared one. `trusted`: the rule by which the value is, "" where it is not.
     """
 
     call: str
@@ -201,6 +203,17 @@ class Planned:
 
 
 @attrs.frozen
+class TimerSet:
+    """`state` (`start`: the run) was entered, and `due` is when its wait is over or its deadline passes, in seconds since
+    the epoch. `reads`: ids of the values that the function read which said so.
+    """
+
+    state: str
+    due: float
+    reads: tuple[int, ...] = ()
+
+
+@attrs.frozen
 class CallPlanned:
     """A part of a plan: a call that starts when those it waits for are done.
 
@@ -250,6 +263,13 @@ class Assembled:
 
 
 @attrs.frozen
+class TimerFired:
+    """The time of `state` is over."""
+
+    state: str
+
+
+@attrs.frozen
 class SignalTaken:
     value: Payload
     by: str = ""
@@ -273,6 +293,23 @@ class Finished:
     """`outcome`: completed, failed, partial or cancelled."""
 
     outcome: str
+
+
+@attrs.frozen
+class Migrated:
+    """The run goes on with another declaration. `before`: the fingerprint that it was pinned to until then. `states`,
+    `history`: its configuration there. `renamed`: states of the old declaration with what they are called in the new.
+    """
+
+    by: str
+    why: str
+    before: str
+    workflow: str
+    version: str
+    fingerprint: str
+    states: tuple[str, ...]
+    history: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen
@@ -308,7 +345,7 @@ class Switched:
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
     | Planned | CallPlanned | ConflictSettled | Assembled
-    | SignalTaken | SignalRefused | Cancelled | Finished
-    | Erased | Purged | Switched
+    | TimerSet | TimerFired | SignalTaken | SignalRefused | Cancelled | Finished
+    | Migrated | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""

@@ -9,10 +9,13 @@ from html import escape
 from typing import Literal
 
 from statecore.chart import Chart, Node
+from statecore.contract import spelled
+from statecore.person import Person
 from statecore.plan import Plan
 from statecore.svg import layout as layout
 from statecore.svg import svg
 from statecore.view import Move, View, effect_of, work_of
+from statecore.wait import spoken
 
 Format = Literal["mermaid", "md", "svg"]
 
@@ -93,7 +96,8 @@ def _mermaid_state(view: View, ids: dict[str, str], node: Node, indent: str) -> 
     name, word = _plain(node.name), ids[node.path]
     if node.kind in ("compound", "parallel"):
         inside = _mermaid_body(view, ids, node.path, indent + "    ")
-        return [f'{indent}state "{name}" as {word} {{', *inside, f"{indent}}}"]
+        limit = f" ({work_of(node)})" if work_of(node) else ""
+        return [f'{indent}state "{name}{limit}" as {word} {{', *inside, f"{indent}}}"]
     if node.kind != "state":
         return [f'{indent}state "{name} ({"H*" if node.kind == "history*" else "H"})" as {word}']
     effect = "" if effect_of(node) in ("", "pure") else f" ({effect_of(node)})"
@@ -112,7 +116,8 @@ def _markdown(view: View) -> str:
     ends = [node for node in chart.nodes.values() if node.final]
     parts = [
         f"# {_prose(chart.name)}",
-        f"Version {_code(chart.version)}. A run starts with {_code(chart.takes.__name__)}.",
+        f"Version {_code(chart.version)}. A run starts with {_code(spelled(chart.takes))}"
+        + (f" and may last {spoken(chart.within)}." if chart.within is not None else "."),
         *([_prose(chart.doc)] if chart.doc else []),
         f"```mermaid\n{_mermaid(view)}```",
         "## States",
@@ -142,7 +147,9 @@ def _state_row(view: View, node: Node) -> list[str]:
     if state is None or state.does is None:
         return [name, _holds(view, node), "", "", "", "", _cell(node.says)]
     fallback = ", ".join(_code(other.id) for other in state.fallback)
-    does = [_code(work_of(node)), effect_of(node), str(state.attempts), f"{state.timeout:g} s", fallback]
+    timeout = "" if isinstance(state.does, Person) else f"{state.timeout:g} s"
+    limit = f", within {spoken(node.within)}" if node.within is not None else ""
+    does = [_code(state.does.id) + limit, effect_of(node), str(state.attempts), timeout, fallback]
     return [name, *does, _cell(node.says)]
 
 
@@ -174,7 +181,8 @@ def _holds(view: View, node: Node) -> str:
         "history": f"goes back to where {where} was left",
         "history*": f"goes back to where {where} was left, at every depth",
     }
-    return texts.get(node.kind, "waits")
+    text = work_of(node) if node.state and node.state.wait else texts.get(node.kind, "waits")
+    return text if node.within is None else f"{text}, within {spoken(node.within)}"
 
 
 def _move_row(view: View, move: Move) -> list[str]:

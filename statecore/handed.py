@@ -11,6 +11,7 @@ from statecore.handover import SIGNAL, START
 from statecore.log import Turn
 from statecore.present import clock, plain, summary, visible
 from statecore.run import Run, Value
+from statecore.versions import full
 
 DIGEST = 12
 """Hex digits of a digest that a line shows."""
@@ -32,7 +33,7 @@ class Source:
     def __str__(self) -> str:
         who = {START: "the input", SIGNAL: "a signal"}.get(self.by) or f"{self.by} ({self.specialist or 'failed'})"
         marks = [*(["by the fallback"] if self.fallback else []), *(f"warned: {warning}" for warning in self.warnings)]
-        return f"{who} {self.contract}" + (f" [{'; '.join(marks)}]" if marks else "")
+        return f"{who} {full(self.contract)}" + (f" [{'; '.join(marks)}]" if marks else "")
 
 
 @attrs.frozen
@@ -52,7 +53,7 @@ class Message:
 
     def lines(self) -> Iterator[str]:
         size = f"{len(self.request.data):,} bytes, sha256 {self.digest[:DIGEST]}"
-        yield visible(f"{clock(self.at)}  {self.call} -> {self.to}  {self.request.contract}, {size}")
+        yield visible(f"{clock(self.at)}  {self.call} -> {self.to}  {full(self.request.contract)}, {size}")
         yield visible(f"{'':>14}from {', '.join(map(str, self.sources)) or 'nothing recorded'}")
         yield f"{'':>14}{summary(self.request)}"
 

@@ -8,6 +8,7 @@ contract and provenance in one.
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from types import NoneType
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,7 @@ from statecore.chart import START as START
 from statecore.chart import Chart, named
 from statecore.contract import spelled
 from statecore.messages import members
+from statecore.versions import id_of, reads
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -56,11 +58,20 @@ class Param:
     by: str | None = None
 
     def __str__(self) -> str:
-        kind = self.wants.__name__
+        kind = spelled(self.wants)
         return f"{self.name}: {f'list[{kind}]' if self.many else f'{kind} | None' if self.optional else kind}"
 
     def fits(self, by: str, given: type) -> bool:
-        return issubclass(given, self.wants) and (self.by is None or f"{by}/".startswith(f"{self.by}/"))
+        return made_into(given, self.wants) and self.of(by)
+
+    def of(self, by: str) -> bool:
+        """Whether it may be filled with what that state gave."""
+        return self.by is None or f"{by}/".startswith(f"{self.by}/")
+
+
+def made_into(given: type, wants: type) -> bool:
+    """Whether a value of one class is one of another, or upcasters make it one."""
+    return issubclass(given, wants) or reads(wants, id_of(given))
 
 
 @attrs.frozen
@@ -75,20 +86,38 @@ class Handover:
 def handover(chart: Chart, path: str) -> Handover:
     """The compiled hand-over of a state. Raises DefinitionError where a parameter cannot be filled by its type."""
     state = chart.state(path)
+    if state.wait is not None and state.wait.until is not None:
+        return _until(chart, path, state.wait.until)
     assert state.does is not None
     takes = state.does.takes.cls
     if state.give is None:
-        return Handover(None, (Param("request", takes),), f"`{path}` takes a {takes.__name__}")
+        return Handover(None, (Param("request", takes),), f"`{path}` takes a {spelled(takes)}")
     fn = state.give
     text = f"hand-over `{named(fn)}` of `{path}`"
     hints = hints_of(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
         chart.wrong(
-            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {takes.__name__},"
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected {spelled(takes)},"
             f" which `{state.does.name}` takes: annotate or mend it"
         )
+    return _filled(chart, fn, text, hints)
+
+
+def _filled(chart: Chart, fn: Callable[..., Any], text: str, hints: dict[str, Any]) -> Handover:
     return Handover(fn, tuple(param_of(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+
+
+def _until(chart: Chart, path: str, fn: Callable[..., Any]) -> Handover:
+    text = f"`{named(fn)}`, until when `{path}` waits,"
+    hints = hints_of(chart, fn, text)
+    returns = hints.pop("return", None)
+    if not members(returns) or not set(members(returns)) <= {datetime, float, int}:
+        chart.wrong(
+            f"{text} returns {spelled(returns) if returns else 'nothing that it says'}, expected a datetime or seconds"
+            " since the epoch (float): annotate or mend it"
+        )
+    return _filled(chart, fn, text, hints)
 
 
 def hints_of(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
@@ -147,7 +176,7 @@ def _owners(chart: Chart, name: str, wants: type) -> list[str]:
     return [
         node.path
         for node in chart.nodes.values()
-        if node.name == name and any(issubclass(g, wants) for g in _gives(chart, node.path))
+        if node.name == name and any(made_into(g, wants) for g in _gives(chart, node.path))
     ]
 
 

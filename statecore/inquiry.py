@@ -10,15 +10,18 @@ from typing import Any
 import attrs
 
 from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
-from statecore.events import RunStarted
+from statecore.events import Migrated, RunStarted
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
 from statecore.registry import Registry
-from statecore.replay import Verdict, examine, rebuilt, turns_of, until
+from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
+
+MIGRATED = b'["Migrated",'
+"""How that event begins in the bytes of a turn."""
 
 
 class NoDatabase(BadInput):
@@ -56,7 +59,7 @@ async def listing(
     database: Path, limit: int | None = None, labels: frozenset[str] | None = None
 ) -> tuple[list[dict[str, Any]], int]:
     """The runs with workflow, condition and times, in the order in which they began, and how many there are. `limit`:
-    the newest so many; one query for each that is given, since its first turn alone says what it is.
+    the newest so many; one query for each that is given.
     """
     async with reading(database) as log:
         infos = not_system(await log.streams(labels=labels))
@@ -65,26 +68,47 @@ async def listing(
 
 
 async def _line(log: Log, info: StreamInfo) -> dict[str, Any]:
-    begun = await _begun(log, info.name)
+    begun, pinned = await _pinned(log, info.name)
+    until = (await _due(log, info.name)) if info.condition == "waiting" else None
     return {
         "run": info.name,
-        "workflow": begun.workflow if begun else "?",
-        "version": begun.version if begun else "?",
+        "workflow": pinned.workflow if pinned else "?",
+        "version": pinned.version if pinned else "?",
+        "fingerprint": pinned.fingerprint if pinned else "?",
         "tenant": begun.tenant if begun else "",
-        "condition": info.label,
+        "condition": info.condition,
         "started": info.started,
         "at": info.at,
         "events": info.version,
+        "until": until,
     }
 
 
-async def _begun(log: Log, name: str) -> RunStarted | None:
+async def _due(log: Log, name: str) -> float | None:
+    """By when something is due in a run that waits."""
     try:
-        async for turn in log.read(name):
-            return turn.events[0] if isinstance(turn.events[0], RunStarted) else None
-    except (Unreadable, IndexError):
-        pass
-    return None
+        return (await rebuild(log, name)).due
+    except Unreadable:
+        return None
+
+
+async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | Migrated | None]:
+    """How a run began, and what names the declaration that it is on now. Of its other turns the bytes are looked at,
+    and not what they say.
+    """
+    begun: RunStarted | None = None
+    pinned: RunStarted | Migrated | None = None
+    async for row in log.rows(name):
+        if begun is None or MIGRATED in row.events:
+            turn = row.turn_or_reason()
+            for event in turn.events:
+                if begun is None and isinstance(event, RunStarted):
+                    begun = pinned = event
+                elif isinstance(event, Migrated):
+                    pinned = event
+            if begun is None:
+                return None, None
+    return begun, pinned
 
 
 async def named(database: Path, prefix: str) -> str:

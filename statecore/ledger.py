@@ -27,6 +27,8 @@ class Ledger:
     """`of(name)` gives a specialist's tally. Mutable on purpose and owned by one engine, whose turns it counts before
     they are committed, so that two of them cannot both take the last of something.
 
+    A person who is asked is nobody's call in flight: days of it would keep the others out.
+
     Weakness: it begins empty. What ended before this engine was opened is not counted.
     """
 
@@ -46,6 +48,8 @@ class Ledger:
         """Count what one turn of `run` decided."""
         for event in events:
             match event:
+                case CallStarted(call=call, kind="person"):
+                    self._land(run, call)
                 case CallStarted(call=call, specialist=specialist):
                     self._launch(run, call, specialist.partition("@")[0])
                 case CallCompleted(call=call):

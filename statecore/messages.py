@@ -12,6 +12,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from statecore.failures import Failure
+from statecore.versions import id_of
 
 T_co = TypeVar("T_co", covariant=True)
 F_co = TypeVar("F_co", bound=Failure, covariant=True, default=Failure)
@@ -58,6 +59,18 @@ class Done(Trigger[None]):
 
 
 @attrs.frozen
+class Elapsed(Trigger[None]):
+    """A time is over. As a pattern: the wait or the deadline of the source. As an input it says of what: the timer of
+    `state` (`start`: the run's deadline), or of `call` its next attempt, the admission that a guard deferred, or a
+    person's deadline.
+    """
+
+    value: None = None
+    attempt: int = 0
+    state: str = ""
+
+
+@attrs.frozen
 class Start:
     """Begin `run` of a workflow with `value`. Everything that identifies the run for ever is in here. `trusted`: the
     rule by which `value` is; "" where it is not.
@@ -69,14 +82,6 @@ class Start:
     tenant: str = ""
     root: str = ""
     trusted: str = ""
-
-
-@attrs.frozen
-class Elapsed:
-    """The wait of `call` is over: its next attempt, or the admission that a guard deferred, is due."""
-
-    call: str
-    at: float = 0.0
 
 
 @attrs.frozen
@@ -112,9 +117,10 @@ def pattern(on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
     kind = get_origin(on) or on
     if not (isinstance(kind, type) and issubclass(kind, Trigger)) or kind is Trigger:
         raise TypeError(
-            f"on={getattr(on, '__name__', on)} is no trigger: write Completed[T], Failed, Failed[E], Signal[T] or Done"
+            f"on={getattr(on, '__name__', on)} is no trigger: write Completed[T], Failed, Failed[E],"
+            " Elapsed, Signal[T] or Done"
         )
-    if kind is Done:
+    if kind in (Done, Elapsed):
         return kind, (NoneType,)
     args = get_args(on) or ((Failure,) if kind is Failed else ())
     if not args:
@@ -124,4 +130,4 @@ def pattern(on: Any) -> tuple[type[Trigger[Any]], tuple[type, ...]]:
 
 def spell(kind: type, payload: type) -> str:
     """How a pattern is printed: `Completed[Draft]`, `Failed`, `Done`."""
-    return kind.__name__ if payload in (Failure, NoneType) else f"{kind.__name__}[{payload.__name__}]"
+    return kind.__name__ if payload in (Failure, NoneType) else f"{kind.__name__}[{id_of(payload)}]"

@@ -8,21 +8,24 @@ import attrs
 import msgspec
 
 from statecore import upkeep
-from statecore.contract import Contract
+from statecore.asks import how_it_ended
+from statecore.contract import Contract, spelled
 from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, NotPossible, UnknownRun
+from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
 from statecore.failures import NotDone
 from statecore.finding import workflow
 from statecore.strictjson import parse
+from statecore.versions import name_of
 
 Request = dict[str, Any]
 
 
 @attrs.frozen
 class Operator:
-    """Carries out requests on one engine."""
+    """Carries out requests on one engine. Those of a request that says `follow` are waited for through every wait."""
 
     engine: Engine
+    _followed: set[str] = attrs.field(factory=set)
 
     async def perform(self, request: Request) -> list[str]:
         """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
@@ -36,13 +39,16 @@ class Operator:
             raise BadInput(f"expected a request to {', '.join((*_DO, *upkeep.DO))}, found {request.get('do')!r}")
         for ref in request.get("refs", []):
             self.engine.registry.add(workflow(ref))
-        return await do(self.engine, request)
+        runs = await do(self.engine, request)
+        if request.get("follow"):
+            self._followed.update(runs)
+        return runs
 
     async def rest(self, runs: list[str]) -> dict[str, str]:
         """Wait until these runs are at rest; why each of them is parked here, "" where it is not."""
         for run in runs:
             with suppress(UnknownRun):  # it was purged
-                await self.engine.wait(run)
+                await self.engine.wait(run, follow=run in self._followed)
         return {run: self.engine.parked(run) for run in runs}
 
 
@@ -50,11 +56,8 @@ async def _start(engine: Engine, request: Request) -> list[str]:
     """Begin the run `run`; asked again, where the first answer was lost, it is the same one."""
     cls, run = workflow(_text(request, "ref")), _text(request, "run")
     if cls.machine.fingerprint != request.get("fingerprint"):
-        raise NotPossible(
-            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it"
-            " ends"
-        )
-    value = cls.machine.contracts[cls.machine.chart.takes.__name__].fit(request.get("input"))
+        raise NotPossible(_another(cls.machine.name))
+    value = cls.machine.takes.fit(request.get("input"))
     try:
         return [await engine.start(cls, value, run=run, tenant=_text(request, "tenant"))]
     except Conflict:
@@ -67,10 +70,24 @@ async def _resume(engine: Engine, request: Request) -> list[str]:
 
 async def _answer(engine: Engine, request: Request) -> list[str]:
     run, call, value = (_text(request, name) for name in ("run", "call", "value"))
-    await _not_finished(engine, run)
-    outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(await engine.gives(run, call), value)
-    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"))
+    try:
+        await _not_finished(engine, run)
+    except NotPossible as error:
+        raise NotPossible(await how_it_ended(engine.log, run, call) or str(error)) from None
+    gives = await _gives(engine, run, call)
+    outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(gives, value)
+    shown = _text(request, "shown") if "shown" in request else ""
+    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"), shown=shown)
     return [run]
+
+
+async def _gives(engine: Engine, run: str, call: str) -> tuple[Contract[Any], ...]:
+    try:
+        return await engine.gives(run, call)
+    except UnknownCall as error:
+        if over := await how_it_ended(engine.log, run, call):
+            raise NotPossible(over) from None
+        raise error
 
 
 def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
@@ -89,9 +106,9 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     if len(found) == 1:
         return found[0]
     if found:
-        names = " or ".join(type(value).__name__ for value in found)
-        raise BadInput(f'this could be {names}: say which with "_type": "{type(found[0]).__name__}" in the JSON')
-    shapes = " or ".join(f"{contract.name} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
+        names = " or ".join(spelled(type(value)) for value in found)
+        raise BadInput(f'this could be {names}: say which with "_type": "{name_of(type(found[0]))}" in the JSON')
+    shapes = " or ".join(f"{contract.id} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
     raise BadInput(
         f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done"
     )
@@ -117,9 +134,23 @@ def _text(request: Request, name: str) -> str:
     return value
 
 
+async def _migrate(engine: Engine, request: Request) -> list[str]:
+    cls, runs = workflow(_text(request, "ref")), request.get("runs")
+    if cls.machine.fingerprint != request.get("fingerprint"):
+        raise NotPossible(_another(cls.machine.name))
+    if not (isinstance(runs, list) and all(isinstance(run, str) for run in runs)):
+        raise BadInput(f"expected `runs` to be a list of ids, found {runs!r}")
+    return await engine.migrate(runs, cls, by=_text(request, "by"), why=_text(request, "why"))
+
+
+def _another(name: str) -> str:
+    return f"the process that holds the log has another {name} loaded: start it again, or wait until it ends"
+
+
 _DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {
     "start": _start,
     "resume": _resume,
     "answer": _answer,
     "cancel": _cancel,
+    "migrate": _migrate,
 }

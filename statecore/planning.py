@@ -197,7 +197,7 @@ def _results(turn: "_Turn", inner: Inner, progress: Progress, stands: frozenset[
         if id is None or (stands is not None and part not in stands):
             continue
         value = turn.run.value_at(id)
-        if issubclass(turn.contract(value.payload).cls, inner.param.wants):
+        if turn.machine.reader(value.payload.contract, inner.param.wants) is not None:
             yield value
             if not inner.param.many:
                 return
@@ -308,8 +308,7 @@ class _Ends(Exception):
 
 
 def _live(turn: "_Turn", id: int) -> Any:
-    payload = turn.run.value_at(id).payload
-    return turn.contract(payload).unpack(payload)
+    return turn.machine.read(turn.run.value_at(id).payload)
 
 
 def _json(turn: "_Turn", id: int) -> str:

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from statecore.call import Call, CallState
+from statecore.chart import START
 from statecore.events import (
     Assembled,
     CallAsked,
@@ -28,6 +29,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Planned,
@@ -36,9 +38,12 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.log import Turn
 from statecore.run import Run
+from statecore.wait import Timer, spoken
 
 SUMMARY = 100
 """Characters of a payload that a line shows."""
@@ -128,6 +133,11 @@ def said(event: Event) -> str:
         case CallStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             cut = f", again after {times(event.cuts, 'cut')}" if event.cuts else ""
+            if event.kind == "person":
+                limit = f", until {moment(event.due)}" if event.due is not None else ""
+                return f"{event.call} asks {event.specialist}{limit}" + (
+                    f" with {summary(event.request)}" if event.request else ""
+                )
             return f"{event.call} calls {event.specialist} ({event.effect}{again}{cut})" + (
                 f" with {summary(event.request)}" if event.request else ""
             )
@@ -142,9 +152,10 @@ def said(event: Event) -> str:
                 f"; {event.next} is tried instead" if event.next else ""
             )
         case CallCompleted():
+            by = _settled(event.by, event.why) or (f": {short(event.why)}" if event.why else "")
             trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
             warned = "".join(f"; warning: {short(warning)}" for warning in event.warnings)
-            return f"{event.call} gave {summary(event.value)}{_settled(event.by, event.why)}{trusted}{warned}"
+            return f"{event.call} gave {summary(event.value)}{by}{trusted}{warned}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
@@ -163,6 +174,10 @@ def said(event: Event) -> str:
         case Assembled():
             missing = "; ".join(f"{part} ({short(why, SUMMARY)})" for part, why in event.missing)
             return f"{event.call} assembled {summary(event.value)}" + (f", missing: {missing}" if missing else "")
+        case TimerSet():
+            return f"{_whose(event.state)} is due at {moment(event.due)}"
+        case TimerFired():
+            return f"{_whose(event.state)} is over"
         case SignalTaken():
             return f"signal {summary(event.value)}{_settled(event.by, '')}"
         case SignalRefused():
@@ -173,6 +188,9 @@ def said(event: Event) -> str:
             return f"finished: {event.outcome}"
         case Switched():
             return f"{event.specialist} {'enabled' if event.on else 'disabled'}{_settled(event.by, event.why)}"
+        case Migrated():
+            pinned = f"{event.workflow} {event.version} with fingerprint {event.fingerprint[:12]}"
+            return f"migrated to {pinned}, in {where(event.states)}{_settled(event.by, event.why)}"
         case Erased():
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
@@ -186,6 +204,10 @@ def _planned(event: CallPlanned) -> str:
     return f"{event.call} will call {event.type}{asked}{after}{answers}" + (
         f": {short(event.says)}" if event.says else ""
     )
+
+
+def _whose(state: str) -> str:
+    return "the deadline of the run" if state == START else f"the time of {state}"
 
 
 def _settled(by: str, why: str) -> str:
@@ -308,19 +330,46 @@ def _ended(event: CallCompleted | CallFailed | CallUnknown) -> str:
     return event.value.contract if isinstance(event, CallCompleted) else event.failure.contract
 
 
-def following(run: Run, parked: str = "", options: str = "") -> list[str]:
-    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say."""
+def following(run: Run, parked: str = "", options: str = "", now: float | None = None) -> list[str]:
+    """What the run will do next, and what somebody must do for it. `options`: what a command needs besides, `--db` say.
+    `now`: the time, to say how long it is until then.
+    """
     if run.outcome:
         return [f"nothing: the run is {run.outcome}"]
     if parked:
         return [f"nothing here: {short(parked, 2000)}"]
-    return [visible(_next(run, call, options)) for call in run.calls.values()] or [
-        visible(f"waits for a signal in {where(run.config.states)}")
+    timers = sorted(run.timers.values(), key=lambda timer: (timer.state == START, timer.due))
+    lines = [
+        *(_next(run, call, options, now) for call in run.calls.values()),
+        *(_due(timer, run, now) for timer in timers),
     ]
+    if not run.calls and not any(timer.state != START for timer in timers):
+        lines.insert(0, f"waits for a signal in {where(run.config.states)}")
+    return [visible(line) for line in lines]
 
 
-def _next(run: Run, call: Call, options: str) -> str:
+def _due(timer: Timer, run: Run, now: float | None) -> str:
+    if timer.state == START:
+        return f"the run's deadline is {awaited(timer.due, now)}"
+    working = any(call.state == timer.state or call.state.startswith(f"{timer.state}/") for call in run.calls.values())
+    return f"{timer.state}: {'has time' if working else 'waits'} until {awaited(timer.due, now)}"
+
+
+def awaited(due: float, now: float | None) -> str:
+    """`2026-11-24 09:00:00 UTC (in 2 d 23 h)`"""
+    if now is None:
+        return moment(due)
+    return f"{moment(due)} ({f'in {spoken(int(due - now))}' if due > now else 'due'})"
+
+
+def _next(run: Run, call: Call, options: str, now: float | None) -> str:
     match call.status:
+        case CallState.STARTED if call.kind == "person":
+            limit = f" until {awaited(call.wake, now)}" if call.wake is not None else ""
+            answer = f"statecore answer {run.id} {call.id} JSON --by YOU --why TEXT{options}"
+            return (
+                f"{call.id}: waits for {call.specialist} to answer{limit}: `statecore asks{options}`, then `{answer}`"
+            )
         case CallState.STARTED:
             return f"{call.id}: waits for {call.specialist}, called at {moment(call.since)}"
         case CallState.WAITING:
@@ -345,12 +394,20 @@ def result(run: Run) -> list[str]:
 
 
 def overview(
-    run: Run, turns: Sequence[Turn], whole: bool = True, options: str = "", plans: Iterable[str] = ()
+    run: Run,
+    turns: Sequence[Turn],
+    whole: bool = True,
+    options: str = "",
+    now: float | None = None,
+    plans: Iterable[str] = (),
 ) -> list[str]:
-    """`show`: a run on one screen. `plans`: what there is to say of its plans. `turns`: those that led there, the last perhaps cut short; `whole`: it was not."""
+    """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not.
+    `plans`: what there is to say of its plans.
+    """
     out = [
         headline(run),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
+        *([f"pinned    {short(run.fingerprint)}"] if run.fingerprint else []),
         *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
         f"input     {summary(run.input)}",
         visible(f"path      {' '.join(path(turns))}"),
@@ -363,19 +420,27 @@ def overview(
             *out,
             f"next      event {run.seq + 1}, decided together with this one: a run is never at rest in between",
         ]
-    return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options)))]
+    return [
+        *out,
+        *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(following(run, "", options, now))),
+    ]
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`runs`: a line each, under a header."""
-    rows = [("run", "workflow", "condition", "started", "lasted", "events")]
+    """`runs`: a line each, under a header. The tenants have a column where there are any."""
+    tenants = any(line["tenant"] for line in lines)
+    rows = [
+        ("run", *(["tenant"] if tenants else []), "workflow", "pinned to", "condition", "started", "lasted", "events")
+    ]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
         rows.append(
             (
                 line["run"],
+                *([line["tenant"]] if tenants else []),
                 workflow,
-                line["condition"],
+                line["fingerprint"][:8],
+                line["condition"] + (f" until {moment(line['until'])}" if line.get("until") is not None else ""),
                 moment(line["started"]),
                 took(line["at"] - line["started"]),
                 str(line["events"]),
@@ -398,6 +463,12 @@ def times(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def line(run: Run) -> dict[str, Any]:
+    """Which run it is, whose, and what it is pinned to."""
+    named = {"run": run.id, "workflow": run.workflow, "version": run.version, "fingerprint": run.fingerprint}
+    return {**named, "tenant": run.tenant, "condition": run.condition if run.seq else "parked"}
+
+
 def as_json(run: Run, parked: str = "") -> dict[str, Any]:
     """A run as plain data: every field of it, with payloads as JSON values."""
     return {
@@ -416,6 +487,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "input": plain(run.input) if run.seq else None,
         "result": plain(run.result) if run.result else None,
         "calls": [_call(call) for call in run.calls.values()],
+        "timers": {timer.state: timer.due for timer in run.timers.values()},
         "values": [
             {
                 "by": value.by,

@@ -26,6 +26,10 @@ class Registry:
     def machines(self) -> tuple[Machine, ...]:
         return tuple(self._machines.values())
 
+    def leading(self, run: Run) -> list[Machine]:
+        """Those that have a migration for it."""
+        return [machine for machine in self.machines if any(migration.covers(run) for migration in machine.migrations)]
+
     def of(self, run: Run) -> Machine:
         """The machine that a run is pinned to. Raises UnknownWorkflow, saying what is loaded instead."""
         if found := self._machines.get(run.fingerprint):
@@ -36,7 +40,7 @@ class Registry:
             loaded = ", ".join(f"{machine.chart.version} with {machine.fingerprint[:12]}" for machine in same)
             raise UnknownWorkflow(
                 f"{run.id} was started on {wanted}; loaded is {loaded}: load the declaration that it was started on"
-                " beside the new one"
+                f" beside the new one{', or migrate it' if self.leading(run) else ''}"
             )
         loaded = ", ".join(sorted({machine.name for machine in self.machines})) or "none"
         raise UnknownWorkflow(

@@ -27,11 +27,13 @@ from statecore.events import (
     Cancelled,
     Erased,
     Event,
+    Migrated,
     Payload,
     Purged,
     RunStarted,
     SignalRefused,
     SignalTaken,
+    TimerFired,
 )
 from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
 from statecore.guard import Verdict as Said
@@ -41,6 +43,7 @@ from statecore.present import moment, said, short
 from statecore.registry import Registry
 from statecore.retention import not_system, purged
 from statecore.run import Draft, Run, fold, replay
+from statecore.standing import moved
 from statecore.workflow import Machine
 
 
@@ -157,16 +160,16 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
                 skipped[name] = f"{name} has no payloads any more: they were erased"
                 continue
             flaws += misfits(await checkpoints_of(log, name), turns)
-            machine = registry.of(rebuilt(turns, 1))
-        except UnknownWorkflow as error:
-            skipped[name] = str(error)
+            wrong, undecided = decided_otherwise(turns, registry)
         except UnknownRun:
             continue
         except LogError as error:
             if not any(flaw.stream == name for flaw in flaws):
                 flaws.append(Flaw(name, None, str(error)))
         else:
-            flaws += decided_otherwise(turns, machine)
+            flaws += wrong
+            if undecided:
+                skipped[name] = undecided
     return Verdict(tuple(flaws), len(names), skipped)
 
 
@@ -187,34 +190,34 @@ def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:
     return []
 
 
-def decided_otherwise(turns: Sequence[Turn], machine: Machine) -> list[Flaw]:
-    """The turns of one run that its own machine would not decide as they are recorded."""
-    run = Run(id=turns[0].stream)
-    flaws = []
+def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[Flaw], str]:
+    """The turns of one run that its own machine would not decide as they are recorded; of a run that was migrated each
+    by that of its time. And why some could not be decided again, "" where all could.
+    """
+    run, undecided, flaws = Run(id=turns[0].stream), "", list[Flaw]()
     for turn in turns:
-        if why := _difference(machine, run, turn):
-            flaws.append(Flaw(turn.stream, turn.version, why))
         try:
-            run = fold(run, turn.events, turn.at)
+            after = fold(run, turn.events, turn.at)
         except Exception as error:
-            return [
-                *flaws,
-                Flaw(
-                    turn.stream,
-                    turn.version,
-                    f"its events do not fit the run before them: {type(error).__name__}: {error}",
-                ),
-            ]
-    return flaws
+            why = f"its events do not fit the run before them: {type(error).__name__}: {error}"
+            return [*flaws, Flaw(turn.stream, turn.version, why)], undecided
+        try:
+            machine = registry.of(after)
+        except UnknownWorkflow as error:
+            undecided = undecided or str(error)
+        else:
+            if why := _difference(machine, run, turn):
+                flaws.append(Flaw(turn.stream, turn.version, why))
+        run = after
+    return flaws, undecided
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:
     """How a turn differs from what is decided now; "" where it does not."""
     try:
-        input = _input(machine, run, turn)
-        if input is None:
+        again = _again(machine, run, turn)
+        if again is None:
             return ""
-        again = decide(machine, run, input, _Then(machine, turn.events))
     except Exception as error:  # whatever somebody wrote into the log meets code that never expected it
         return f"cannot be decided again: {type(error).__name__}: {error}"
     recorded, decided = [[_comparable(event) for event in events] for events in (turn.events, again)]
@@ -230,6 +233,15 @@ def _difference(machine: Machine, run: Run, turn: Turn) -> str:
     )
 
 
+def _again(machine: Machine, run: Run, turn: Turn) -> tuple[Event, ...] | None:
+    """What is decided now; None where the turn answered nothing that is known."""
+    if isinstance(turn.events[0], Migrated):
+        event = turn.events[0]
+        return (moved(machine, run, dict(event.renamed), event.by, event.why),)
+    input = _input(machine, run, turn)
+    return None if input is None else decide(machine, run, input, _Then(machine, turn.events))
+
+
 def _comparable(event: Event) -> Event:
     """Without what the decider was told rather than decided: tracebacks and rejected outputs."""
     return attrs.evolve(event, detail="", output=None) if isinstance(event, CallFailed) else event
@@ -237,13 +249,14 @@ def _comparable(event: Event) -> Event:
 
 def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     """The input that a turn answered, read from its first event; None where that fires nothing."""
-
-    def live(payload: Payload) -> Any:
-        return machine.contracts[payload.contract].unpack(payload)
-
+    live = machine.read
     match turn.events[0]:
         case RunStarted() as event:
             return Start(turn.stream, live(event.input), turn.at, event.tenant, event.root, event.trusted)
+        case CallCompleted(call=id, by="") | CallFailed(call=id) if _asked(run, id):
+            return Elapsed(call=id, at=turn.at)
+        case TimerFired(state=state):
+            return Elapsed(state=state, at=turn.at)
         case CallCompleted() as event:
             said = (event.by, event.why)
             return Completed(live(event.value), event.call, event.attempt, turn.at, *said, warnings=event.warnings)
@@ -259,13 +272,19 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return Cancel(turn.at, event.by, event.why)
         case CallStarted(call=id) | CallAsked(call=id) | CallDeferred(call=id) | CallRefused(call=id):
             call = run.calls[id]
-            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(id, turn.at)
+            return Interrupted(id, turn.at) if call.status is CallState.STARTED else Elapsed(call=id, at=turn.at)
         case CallLate() if (
             len(turn.events) == 1
         ):  # it names no rank, so what it came too late for is not known any more
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")
+
+
+def _asked(run: Run, call: str) -> bool:
+    """Whether a person is asked by a call: what ends that without a name is its deadline."""
+    found = run.calls.get(call)
+    return found is not None and found.kind == "person"
 
 
 class _Then:
@@ -283,7 +302,7 @@ class _Then:
             return "", Pass()
         match self._said.pop(0):
             case CallRefused(guard=guard, why=why, failure=failure):
-                return guard, Refuse(why, self._machine.contracts[failure.contract].unpack(failure))
+                return guard, Refuse(why, self._machine.read(failure))
             case CallDeferred(guard=guard, why=why, wake=wake):
                 return guard, Defer(why, wake)
 
@@ -295,7 +314,7 @@ class _Then:
             return event.trusted if event.trusted != DERIVED else "", Pass()
         if event is None or event.output is None:
             return "", Pass()
-        return "", Refuse("", self._machine.contracts[event.failure.contract].unpack(event.failure))
+        return "", Refuse("", self._machine.read(event.failure))
 
     def note(self, run: str, event: Event) -> None:
         """What is decided again counts for nothing."""

@@ -50,7 +50,7 @@ async def erase(log: Log, run: str, at: float, *, by: str, why: str) -> None:
         raise UnknownRun(f"no run {run} in this log: `statecore runs` lists those that are there")
     if info.label not in FINISHED:
         raise NotPossible(
-            f"{run} is {info.label} and needs its payloads: see it to its end, or cancel it, and then erase"
+            f"{run} is {info.condition} and needs its payloads: see it to its end, or cancel it, and then erase"
         )
     if not all([row.payloads is None async for row in log.rows(run)]):
         await log.append(Batch((Append(run, info.version, (Erased(by, why),), at, "Erase", erase=True),)))

@@ -17,6 +17,7 @@ from statecore.retention import FINISHED, not_system
 from statecore.run import Run
 from statecore.specialist import Specialist
 from statecore.switches import switches
+from statecore.versions import full
 from statecore.workflow import Workflow
 
 LOOKED_AT = 50
@@ -72,7 +73,7 @@ class Entry:
         yield f"{made.id}  {doing.status}"
         yield f"  {made.kind}, effect {made.effect}{', derives' if made.derives else ''}"
         fails = f", fails with {', '.join(f.__name__ for f in made.fails)}" if made.fails else ""
-        yield f"  takes {made.takes.name}, gives {' | '.join(given.name for given in made.gives)}{fails}"
+        yield f"  takes {full(made.takes.id)}, gives {' | '.join(full(given.id) for given in made.gives)}{fails}"
         for place in self.places:
             yield f"  in {place}"
         for call in doing.calls:
@@ -91,8 +92,8 @@ class Entry:
             "kind": made.kind,
             "effect": made.effect,
             "derives": made.derives,
-            "takes": made.takes.name,
-            "gives": [given.name for given in made.gives],
+            "takes": full(made.takes.id),
+            "gives": [full(given.id) for given in made.gives],
             "fails": [failure.__name__ for failure in made.fails],
             "places": [attrs.asdict(place) for place in self.places],
             "calls": [

@@ -31,6 +31,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Planned,
@@ -39,12 +40,18 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
     part_of,
     plan_of,
 )
 from statecore.handover import SIGNAL, START
 from statecore.schedule import Progress
 from statecore.table import Config
+from statecore.wait import Timer
+
+ASKS = " asks"
+"""Ends the label of a run that waits for a person, so that their questions are found without reading any other run."""
 
 
 @attrs.frozen
@@ -153,7 +160,7 @@ class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
-    often entered. `calls`: the open ones, by id. `plans`: the open ones, by `state#entry`. `outcome`: completed, failed, partial or cancelled once the run is
+    often entered. `calls`: the open ones, by id. `plans`: the open ones, by `state#entry`. `timers`: the open ones, by their state. `outcome`: completed, failed, partial or cancelled once the run is
     finished, "" before.
     """
 
@@ -175,6 +182,7 @@ class Run:
     plans: Mapping[str, Progress] = attrs.field(factory=dict)
     outcome: str = ""
     why: str = ""
+    timers: Mapping[str, Timer] = attrs.field(factory=dict)
 
     @property
     def input(self) -> Payload:
@@ -183,7 +191,7 @@ class Run:
 
     @property
     def result(self) -> Payload | None:
-        """The value that the last move was made on; None while the run is not finished."""
+        """The newest value; None while the run is not finished."""
         return self.values[-1].payload if self.outcome and len(self.values) > 1 else None
 
     @property
@@ -197,6 +205,22 @@ class Run:
         if any(call.status is CallState.STARTED and call.kind != "person" for call in self.calls.values()):
             return "running"
         return "paused" if CallState.DEFERRED in found else "waiting"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person's answer is waited for."""
+        return any(call.kind == "person" and call.status is CallState.STARTED for call in self.calls.values())
+
+    @property
+    def label(self) -> str:
+        """What the log lists the run under: its condition, with ASKS where a person is asked."""
+        return self.condition + ASKS if self.asks else self.condition
+
+    @property
+    def due(self) -> float | None:
+        """When the next thing is due that the clock brings about: a wait, a deadline, a further attempt; None: nothing."""
+        calls = [call.wake for call in self.calls.values() if call.wake is not None]
+        return min([*calls, *(timer.due for timer in self.timers.values())], default=None)
 
 
 def evolve(run: Run, event: Event, at: float) -> Run:
@@ -244,6 +268,7 @@ class Draft:
     plans: dict[str, Progress]
     outcome: str
     why: str
+    timers: dict[str, Timer]
     new: list[Value]
     own: set[str]
 
@@ -252,7 +277,7 @@ class Draft:
         self.tenant, self.root, self.seq, self.started, self.at = run.tenant, run.root, run.seq, run.started, at
         self.config, self.values, self.outcome, self.why, self.new = run.config, run.values, run.outcome, run.why, []
         self.newest, self.taken = dict(run.newest), dict(run.taken)
-        self.entries, self.calls = dict(run.entries), dict(run.calls)
+        self.entries, self.calls, self.timers = dict(run.entries), dict(run.calls), dict(run.timers)
         self.plans, self.own = dict(run.plans), set()
 
     def run(self) -> Run:
@@ -294,7 +319,7 @@ class Draft:
         """A call has its outcome."""
         call, progress = self.calls.pop(id, None), self.progress(plan_of(id)) if self.plans else None
         part = part_of(id) if progress is not None else ""
-        value = self.value(_state(id), payload, call, warnings, trusted, part)
+        value = self.value(call.state if call else _state(id), payload, call, warnings, trusted, part)
         if progress is not None:
             progress.land(part, value, failed=failed)
 
@@ -327,7 +352,8 @@ class Draft:
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
         told = (event.cuts, faults, "", untouched, event.kind, planned.type if planned else "")
-        return Call(*named, request, reads, status, self.at, None, *told)
+        call = Call(*named, request, reads, status, self.at, event.due, *told)
+        return attrs.evolve(call, renamed=before.renamed) if before and before.renamed else call
 
 
 def _run_started(draft: Draft, event: RunStarted) -> None:
@@ -349,6 +375,8 @@ def _moved(draft: Draft, event: Moved) -> None:
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
     if draft.plans:
         draft.plans = {id: plan for id, plan in draft.plans.items() if _state(id) not in event.left}
+    if draft.timers:
+        draft.timers = {state: timer for state, timer in draft.timers.items() if state not in event.left}
 
 
 def _call_started(draft: Draft, event: CallStarted) -> None:
@@ -426,6 +454,14 @@ def _call_unknown(draft: Draft, event: CallUnknown) -> None:
     _changed(draft, event.call, status=CallState.UNKNOWN, wake=None, why=event.why)
 
 
+def _timer_set(draft: Draft, event: TimerSet) -> None:
+    draft.timers[event.state] = Timer(event.state, event.due, draft.at)
+
+
+def _timer_fired(draft: Draft, event: TimerFired) -> None:
+    draft.timers.pop(event.state, None)
+
+
 def _signal_taken(draft: Draft, event: SignalTaken) -> None:
     draft.value(SIGNAL, event.value)
 
@@ -436,7 +472,37 @@ def _cancelled(draft: Draft, event: Cancelled) -> None:
 
 def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
-    draft.calls, draft.plans = {}, {}
+    draft.calls, draft.plans, draft.timers = {}, {}, {}
+
+
+def _migrated(draft: Draft, event: Migrated) -> None:
+    """What was counted under an old name goes on under the new one, and stays under the old: a state that is called so
+    now does not begin its entries, and so the keys of its calls, once more.
+    """
+    draft.workflow, draft.version, draft.fingerprint = event.workflow, event.version, event.fingerprint
+    draft.config = Config(event.states, event.history)
+    names = dict(event.renamed)
+    if not names:
+        return
+    values = [attrs.evolve(value, by=called(value.by, names)) for value in draft.recorded()]
+    draft.values, draft.new = Trail(values), []
+    kept = sorted(value.id for value in draft.newest.values())
+    draft.newest = {(values[id].by, values[id].payload.contract): values[id] for id in kept}
+    for state, count in list(draft.entries.items()):
+        now = called(state, names)
+        draft.entries[now] = max(count, draft.entries.get(now, 0))
+    draft.calls = {id: attrs.evolve(call, renamed=called(call.state, names)) for id, call in draft.calls.items()}
+
+
+def called(path: str, names: Mapping[str, str]) -> str:
+    """What a state is called after a migration; one inside a compound goes with it."""
+    inside, rest = path, ""
+    while inside:
+        if inside in names:
+            return names[inside] + rest
+        inside, slash, name = inside.rpartition("/")
+        rest = slash + name + rest
+    return path
 
 
 def _noted(draft: Draft, event: CallLate | ConflictSettled | SignalRefused | Erased | Purged | Switched) -> None:
@@ -464,10 +530,13 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     CallPlanned: _call_planned,
     ConflictSettled: _noted,
     Assembled: _assembled,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
     SignalTaken: _signal_taken,
     SignalRefused: _noted,
     Cancelled: _cancelled,
     Finished: _finished,
+    Migrated: _migrated,
     Erased: _noted,
     Purged: _noted,
     Switched: _noted,

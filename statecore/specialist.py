@@ -17,6 +17,7 @@ from statecore.envelope import Warned
 from statecore.errors import DefinitionError
 from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
 from statecore.messages import members
+from statecore.versions import name_of
 
 I = TypeVar("I")  # noqa: E741 - input and output, as everywhere in the typing of specialists
 O = TypeVar("O")  # noqa: E741
@@ -118,6 +119,9 @@ def specialist(
                 raise wrong(f"fails=[...] lists {spelled(failure)}: derive it from Failure")
             check_failure(failure)
         takes, gives, told = _contracts(fn, wrong)
+        if len({name_of(cls) for cls in gives}) < len(gives):
+            both = " and ".join(spelled(cls) for cls in gives)
+            raise wrong(f"it gives {both}, and transitions tell them apart by their names alone: give each its own")
         return Specialist(
             name,
             version,

@@ -2,8 +2,8 @@
 case.
 
 The worst case is the longest path over (configuration, bounds used), which has an end because every cycle of calls has
-a bound or waits for a signal. How often the world speaks is not the workflow's to bound: each transition on a signal
-that has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
+a bound or waits for a signal or a person. How often the world speaks is not the workflow's to bound: each transition on
+a signal or a person's answer that has no bound of its own is counted as taken once. Crashes are left out: what they repeat is bounded by `MAX_CUTS`.
 """
 
 from collections import Counter
@@ -13,14 +13,17 @@ from typing import Any
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
-from statecore.check import may_fail, plan_fails, work_fails
+from statecore.check import from_outside, may_fail, plan_fails, work_fails
+from statecore.contract import spelled
 from statecore.declare import State
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
-from statecore.messages import Failed, Signal
+from statecore.messages import Failed
+from statecore.person import Person
 from statecore.plan import Part, Plan
 from statecore.present import times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Question, Table, leaves
+from statecore.wait import describe, spoken
 from statecore.workflow import Machine
 
 TOO_MANY = 10_000
@@ -87,7 +90,8 @@ class Survey:
 
     def lines(self) -> Iterator[str]:
         chart, table = self.machine.chart, self.machine.table
-        yield f"{chart.name} {chart.version}, takes {chart.takes.__name__}"
+        within = f", within {spoken(chart.within)}" if chart.within is not None else ""
+        yield f"{chart.name} {chart.version}, takes {spelled(chart.takes)}{within}"
         if chart.doc:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
@@ -116,10 +120,14 @@ class Survey:
         yield from self._worst()
 
     def _worst(self) -> Iterator[str]:
+        chart = self.machine.chart
         if self.worst is None:
             yield f"  not counted: more than {TOO_MANY} ways through the bounds"
             return
-        once = ", each signal taken once" if any(letter.of is None for letter in self.machine.table.letters) else ""
+        letters = [letter for letter in self.machine.table.letters if from_outside(chart, letter)]
+        signals = ", each signal taken once" if any(letter.of is None for letter in letters) else ""
+        people = ", each person answering once" if any(letter.kind == "Completed" for letter in letters) else ""
+        once = signals + people
         yield f"  at most {times(self.worst.total, 'call')} on one path{once}"
         for name, calls in self.worst.calls.items():
             yield f"  {name:<22} {times(calls, 'call')}, {times(self.worst.attempts[name], 'attempt')}"
@@ -129,7 +137,7 @@ class Survey:
         return {
             "workflow": chart.name,
             "version": chart.version,
-            "takes": chart.takes.__name__,
+            "takes": spelled(chart.takes),
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
             "plans": {
@@ -175,22 +183,26 @@ def survey(machine: Machine) -> Survey:
 
 
 def _state(chart: Chart, node: Node) -> str:
+    within = f", within {spoken(node.within)}" if node.within is not None else ""
     if node.state is None:
-        return node.kind
+        return node.kind + within
     if node.final:
         return (f"final, {node.outcome}" if node.parent is None else "final") + _says(node)
     if node.state.plan is not None:
         return f"{described(node.state.plan)}{_says(node)}"
     if node.state.does is None:
-        return node.kind.replace("history*", "deep history").replace("state", "waits for a signal")
-    return f"{_called_so(node.state)}{_says(node)}"
+        waits = describe(node.state.wait) if node.state.wait else "waits for a signal"
+        return node.kind.replace("history*", "deep history").replace("state", waits) + within
+    return f"{_called_so(node.state, within)}{_says(node)}"
 
 
-def _called_so(work: State | Part) -> str:
-    works = ", then ".join(f"{s.id} ({s.effect})" for s in work.specialists)
+def _called_so(work: State | Part, within: str = "") -> str:
+    works = ", then ".join(f"{s.id} ({s.about() if isinstance(s, Person) else s.effect})" for s in work.specialists)
     attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
-    return f"{works}{attempts}, at most {work.timeout:g} s{guards}"
+    called = any(not isinstance(specialist, Person) for specialist in work.specialists)
+    timeout = f", at most {work.timeout:g} s" if called else ""
+    return f"{works}{attempts}{timeout}{within}{guards}"
 
 
 def described(plan: Plan) -> str:
@@ -229,8 +241,11 @@ def _by_policy(machine: Machine) -> dict[tuple[str, str, str], list[str]]:
 def policies(machine: Machine) -> Iterator[Policy]:
     """What follows each failure of each specialist, and of the guards and hand-overs around it."""
     chart = machine.chart
-    for node in chart.working:
+    for node in chart.failing:
         state = chart.state(node.path)
+        if not state.works:
+            broken = machine.table.letter(node.path, Failed, Broken)
+            yield Policy(node.path, "", Broken.__name__, 1, "", True, *_followed(machine, broken))
         for work in state.works:
             if isinstance(work, Part) and state.plan and not state.plan.ends_with(work):
                 yield from _left_out(machine, node, work)
@@ -265,7 +280,7 @@ def _left_out(machine: Machine, node: Node, part: Part) -> Iterator[Policy]:
 def _ends(machine: Machine, node: Node, failure: type[Failure]) -> Policy:
     """A failure of the plan itself."""
     letter = machine.table.letter(node.path, Failed, failure)
-    return Policy(node.path, "the plan", failure.__name__, 1, "", True, *_led(machine, letter))
+    return Policy(node.path, "the plan", failure.__name__, 1, "", True, *_followed(machine, letter))
 
 
 def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failure: type[Failure]) -> Policy:
@@ -282,18 +297,18 @@ def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failur
         node.path,
         specialist.id,
         failure.__name__,
-        state.attempts if issubclass(failure, RETRIED) else 1,
+        state.attempts if issubclass(failure, RETRIED) and not isinstance(specialist, Person) else 1,
         state.specialists[rank + 1].id if falls else "",
         specialist.effect == "pure" or once or state.attempts == 1,
-        *_led(machine, letter),
+        *_followed(machine, letter),
     )
 
 
-def _led(machine: Machine, letter: Letter | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Where a failure leads, and of which kind each of these moves is."""
+def _followed(machine: Machine, letter: Letter | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where the chart goes on a letter, and of which kind each of these moves is."""
     moves = _targets(machine, letter) if letter else []
-    named = tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves)
-    return named, tuple(_kind(machine.chart, move) for move in moves)
+    where_to = tuple(f"{' + '.join(move.transitions)} -> {where(move.config.states)}" for move in moves)
+    return where_to, tuple(_kind(machine.chart, move) for move in moves)
 
 
 def _targets(machine: Machine, letter: Letter) -> list[Move]:
@@ -318,8 +333,17 @@ def _workers(node: Node) -> tuple[Specialist[Any, Any], ...]:
 
 def worst_case(chart: Chart, table: Table) -> WorstCase | None:
     """None where there are too many ways to count."""
-    counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.kind is Signal)
-    once = frozenset(arrow.name for arrow in chart.arrows if arrow.kind is Signal and not arrow.at_most)
+    outside = frozenset(letter for letter in table.letters if from_outside(chart, letter))
+    moved = {
+        name
+        for (_, came), row in table.rows.items()
+        if came in outside
+        for _, m in leaves(row)
+        if m
+        for name in m.transitions
+    }
+    counted = dict.fromkeys(arrow.name for arrow in chart.arrows if arrow.at_most or arrow.name in moved)
+    once = {arrow.name for arrow in chart.arrows if arrow.name in moved and not arrow.at_most}
     start = (table.start.config, tuple((name, 0) for name in counted))
     coming = tuple(_coming(chart, table))
     ways: dict[Place, list[tuple[Move, Place]]] = {}
@@ -327,7 +351,7 @@ def worst_case(chart: Chart, table: Table) -> WorstCase | None:
     while todo:
         place = todo.pop()
         if place not in ways:
-            ways[place] = list(_onward(table, coming, place, once))
+            ways[place] = list(_onward(table, coming, place, dict.fromkeys(outside, once)))
             todo += [after for _, after in ways[place]]
         if len(ways) > TOO_MANY:
             return None
@@ -337,8 +361,10 @@ def worst_case(chart: Chart, table: Table) -> WorstCase | None:
 def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
     """The letters that something gives. A `once` call that takes too long ends in no TimedOut: its outcome is unknown."""
     failed = set()
-    for node in chart.working:
-        once = all(specialist.effect == "once" for specialist in chart.state(node.path).specialists)
+    for node in chart.failing:
+        once = bool(chart.state(node.path).specialists) and all(
+            specialist.effect == "once" for specialist in chart.state(node.path).specialists
+        )
         for failure in may_fail(chart, node):
             unknown = once and issubclass(failure, TimedOut)
             failed.add(table.letter(node.path, Failed, OutcomeUnknown if unknown else failure))
@@ -346,9 +372,9 @@ def _coming(chart: Chart, table: Table) -> Iterator[Letter]:
 
 
 def _onward(
-    table: Table, letters: Iterable[Letter], place: Place, once: frozenset[str]
+    table: Table, letters: Iterable[Letter], place: Place, once: Mapping[Letter, set[str]]
 ) -> Iterator[tuple[Move, Place]]:
-    """The moves that may come next. `once`: transitions that are taken no second time."""
+    """The moves that may come next. `once`: transitions that what comes from outside takes no second time."""
     config, used = place
     counts, seen = dict(used), set()
     for letter in letters:
@@ -357,7 +383,7 @@ def _onward(
                 continue
             for taken in [move] if move else _when_exhausted(table, config, letter.of, counts):
                 after = tuple((name, count + (name in taken.transitions)) for name, count in used)
-                spent = any(counts[name] for name in once.intersection(taken.transitions))
+                spent = any(counts[name] for name in once.get(letter, set()).intersection(taken.transitions))
                 if not spent and (taken, after) not in seen:
                     seen.add((taken, after))
                     yield taken, (taken.config, after)
@@ -421,7 +447,7 @@ def _tries(state: State | Part) -> int:
     judged = [failure for guard in state.guards if guard.side == "after" for failure in guard.fails]
     most = 0
     for specialist in reversed(state.specialists):
-        own = 1 if specialist.effect == "once" else state.attempts
+        own = 1 if specialist.effect == "once" or isinstance(specialist, Person) else state.attempts
         harmless = any(failure.nothing_happened for failure in (*specialist.may_fail(), *judged))
         most = own + most if specialist.effect == "pure" or harmless else max(own, most)
     return most

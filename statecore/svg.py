@@ -97,7 +97,7 @@ def _size(view: View, node: Node) -> Point:
 
 
 def _badge(node: Node) -> bool:
-    return effect_of(node) in ("once", "idempotent")
+    return effect_of(node) in ("once", "idempotent", "person")
 
 
 def _label(view: View, move: Move) -> list[tuple[str, str]]:

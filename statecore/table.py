@@ -14,9 +14,10 @@ from typing import Any
 import attrs
 import msgspec
 
-from statecore.chart import Arrow, Chart
+from statecore.chart import START, Arrow, Chart
 from statecore.failures import Failure, OutcomeUnknown
-from statecore.messages import Completed, Failed, Signal, Trigger
+from statecore.messages import Completed, Elapsed, Failed, Signal, Trigger
+from statecore.versions import name_of
 
 MAX_CONFIGURATIONS = 300
 """A table is read as a whole by its checks and its fingerprint; beyond this size nobody reads its diff either."""
@@ -35,14 +36,24 @@ class Config:
 
 @attrs.frozen(cache_hash=True)
 class Letter:
-    """One letter of the alphabet. `of`: the state whose outcome it is; None: nobody's (a signal)."""
+    """One letter of the alphabet. `of`: the state whose outcome it is; None: nobody's (a signal); START: the run's (its
+    deadline).
+    """
 
     of: str | None
     kind: str
     type: str
 
+    @property
+    def what(self) -> str:
+        return self.kind if self.type == NoneType.__name__ else f"{self.kind}[{self.type}]"
+
+    def active(self, states: tuple[str, ...]) -> bool:
+        """Whether it can come while these places are active."""
+        return self.of in (None, START) or self.of in states
+
     def __str__(self) -> str:
-        return f"{self.kind}[{self.type}]" + (f" of {self.of}" if self.of else "")
+        return self.what + (f" of {self.of}" if self.of else "")
 
 
 @attrs.frozen
@@ -113,7 +124,7 @@ class Table:
         for base in payload.__mro__:
             if base is Failure and issubclass(payload, OutcomeUnknown):
                 return None
-            if found := self._known.get((of, kind.__name__, base.__name__)):
+            if found := self._known.get((of, kind.__name__, name_of(base))):
                 return found
         return None
 
@@ -148,12 +159,16 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
     for node in chart.working:
         chain = chart.chain(node.path)
         for given in chart.gives(node.path):
-            out[Letter(node.path, "Completed", given.__name__)] = _answering(chart, chain, Completed, given)
+            out[Letter(node.path, "Completed", name_of(given))] = _answering(chart, chain, Completed, given)
+    for node in chart.failing:
+        chain = chart.chain(node.path)
         named = {p for a in chart.arrows if a.kind is Failed and a.source in chain for p in a.payloads} | {Failure}
-        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), cls.__name__)):
-            out[Letter(node.path, "Failed", failure.__name__)] = _answering(chart, chain, Failed, failure)
+        for failure in sorted(named, key=lambda cls: (-len(cls.__mro__), name_of(cls))):
+            out[Letter(node.path, "Failed", name_of(failure))] = _answering(chart, chain, Failed, failure)
+    for path in chart.timed:
+        out[Letter(path, "Elapsed", NoneType.__name__)] = tuple(_when_over(chart, path))
     for payload in dict.fromkeys(p for a in chart.arrows if a.kind is Signal for p in a.payloads):
-        out[Letter(None, "Signal", payload.__name__)] = _answering(chart, tuple(chart.nodes), Signal, payload)
+        out[Letter(None, "Signal", name_of(payload))] = _answering(chart, tuple(chart.nodes), Signal, payload)
     return out
 
 
@@ -165,6 +180,15 @@ def _answering(chart: Chart, sources: tuple[str, ...], kind: type[Trigger[Any]],
     )
 
 
+def _when_over(chart: Chart, path: str) -> Iterator[Arrow]:
+    """What answers the passing of a place's time; of the run's, what leaves any state of the workflow itself."""
+    for arrow in chart.arrows:
+        if arrow.kind is Elapsed:
+            whole = arrow.anywhere and "/" not in arrow.name
+            if whole if path == START else arrow.source in chart.chain(path):
+                yield arrow
+
+
 def answers(pattern: type, payload: type) -> bool:
     """Bare Failed does not answer OutcomeUnknown: only a transition that names it does."""
     return issubclass(payload, pattern) and not (pattern is Failure and issubclass(payload, OutcomeUnknown))
@@ -174,13 +198,15 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
     """The class of each letter's payload."""
     out: dict[Letter, type] = {}
     for node in chart.working:
-        out |= {Letter(node.path, "Completed", given.__name__): given for given in chart.gives(node.path)}
+        out |= {Letter(node.path, "Completed", name_of(given)): given for given in chart.gives(node.path)}
+    for node in chart.failing:
         out |= {
-            Letter(node.path, "Failed", p.__name__): p for a in chart.arrows if a.kind is Failed for p in a.payloads
+            Letter(node.path, "Failed", name_of(p)): p for a in chart.arrows if a.kind is Failed for p in a.payloads
         }
         out[Letter(node.path, "Failed", "Failure")] = Failure
+    out |= {Letter(path, "Elapsed", NoneType.__name__): NoneType for path in chart.timed}
     return out | {
-        Letter(None, "Signal", p.__name__): p
+        Letter(None, "Signal", name_of(p)): p
         for a in chart.arrows
         if a.kind is Signal
         for p in a.payloads
@@ -222,7 +248,7 @@ def _compile_flat(chart: Chart) -> Table:
     todo = [first]
     for at in todo:
         for letter, arrows in letters.items():
-            if letter.of in (None, at):
+            if letter.active((at,)):
                 row: Row = None
                 for arrow in reversed([a for a in arrows if a.source == at]):
                     row = _asked(arrow, row)
@@ -247,7 +273,7 @@ def _compile_nested(chart: Chart, oracle: Any) -> Table:
     seen = set(todo)
     for config in todo:
         for letter, arrows in oracle.letters.items():
-            if letter.of is not None and letter.of not in config.states:
+            if not letter.active(config.states):
                 continue
             row = oracle.row(config, letter) if any(a.source in config.states for a in arrows) else None
             rows[config, letter] = row

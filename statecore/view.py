@@ -11,6 +11,9 @@ from textwrap import wrap
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
+from statecore.declare import State
+from statecore.person import Person
+from statecore.wait import describe, spoken
 
 MANY = 4
 """From so many sources on, a transition leaves a pill that lists them, and not each of them."""
@@ -126,20 +129,31 @@ LISTED = 3
 
 
 def work_of(node: Node) -> str:
-    """What a state does: its specialist, or the calls of its plan."""
-    state = node.state
-    if state is not None and state.plan is not None:
-        names = [part.id for part in state.plan.parts]
-        said = (
-            ", ".join(names)
-            if len(names) <= LISTED
-            else f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
-        )
-        return f"each of {said}" if state.plan.make else said
-    return state.does.id if state and state.does else ""
+    """What is done there, a specialist, the calls of a plan or a wait, and by when it has to be over."""
+    limit = f"within {spoken(node.within)}" if node.within is not None else ""
+    if node.state is None:
+        return limit
+    return ", ".join(filter(None, (_does(node.state), limit)))
+
+
+def _does(state: State) -> str:
+    if state.wait:
+        return describe(state.wait)
+    if state.plan is None:
+        return state.does.id if state.does else ""
+    names = [part.id for part in state.plan.parts]
+    said = (
+        ", ".join(names)
+        if len(names) <= LISTED
+        else f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
+    )
+    return f"each of {said}" if state.plan.make else said
 
 
 def effect_of(node: Node) -> str:
-    """The strongest effect of what a state does."""
-    effects = {each.does.effect for each in node.state.works if each.does} if node.state else set()
+    """The strongest effect of what a state does; that a person is asked."""
+    does = [each.does for each in node.state.works if each.does] if node.state else []
+    if does and all(isinstance(each, Person) for each in does):
+        return "person"
+    effects = {each.effect for each in does if not isinstance(each, Person)}
     return next((effect for effect in ("once", "idempotent", "pure") if effect in effects), "")

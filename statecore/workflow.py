@@ -2,6 +2,7 @@
 made.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import attrs
@@ -10,19 +11,26 @@ from statecore.chart import Chart, contracts, scan
 from statecore.check import check
 from statecore.contract import Contract, contract_of, spelled
 from statecore.declare import State
-from statecore.errors import DefinitionError
+from statecore.errors import BadInput, DefinitionError
+from statecore.events import Payload
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
+from statecore.migration import Migration, declared
+from statecore.person import Person
 from statecore.plan import Part, Plan
 from statecore.planhandover import PlanOf
 from statecore.table import Table, compile_table, digest
+from statecore.versions import id_of, name_of, reads, split
+from statecore.wait import Span
 
 T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
 class Machine:
-    """A compiled declaration: all that the decider needs of a workflow class. `contracts`: by the name that events use."""
+    """A compiled declaration: all that the decider needs of a workflow class. `contracts`: by name and version, as they
+    are stored.
+    """
 
     chart: Chart
     table: Table
@@ -30,34 +38,78 @@ class Machine:
     plans: dict[str, PlanOf]
     contracts: dict[str, Contract[Any]]
     fingerprint: str
+    migrations: tuple[Migration, ...] = ()
+    _readers: dict[tuple[str, type], Contract[Any] | None] = attrs.field(factory=dict, init=False)
 
     @property
     def name(self) -> str:
         return self.chart.name
 
+    @property
+    def takes(self) -> Contract[Any]:
+        """Of the run's input."""
+        return self.contracts[id_of(self.chart.takes)]
 
-def compile_machine(cls: type, takes: type, version: str) -> Machine:
+    def contract(self, cls: type) -> Contract[Any] | None:
+        return self.contracts.get(id_of(cls))
+
+    def reader(self, stored: str, wants: type = object) -> Contract[Any] | None:
+        """The contract under which a stored value is read as a `wants`: its own, or another version of it to which
+        upcasters lead. None: there is none.
+        """
+        if (stored, wants) not in self._readers:
+            fit = (each for each in self.versions(stored, wants) if reads(each.cls, stored))
+            self._readers[stored, wants] = next(fit, None)
+        return self._readers[stored, wants]
+
+    def versions(self, stored: str, wants: type = object) -> list[Contract[Any]]:
+        """The contracts of the name of a stored one whose values are a `wants`, that one first, in whatever version."""
+        own, name = self.contracts.get(stored), split(stored)[0]
+        known = [*([own] if own else []), *self.contracts.values()]
+        if wants is not object and name_of(wants) == name:
+            known.append(contract_of(wants))
+        return [each for each in known if each.name == name and issubclass(each.cls, wants)]
+
+    def read(self, payload: Payload, wants: type = object) -> Any:
+        """A stored value as an object. Raises BadInput where nothing here reads it."""
+        if (contract := self.reader(payload.contract, wants)) is not None:
+            return contract.unpack(payload)
+        for other in self.versions(payload.contract, wants):
+            return other.unpack(payload)  # which says what is missing
+        raise BadInput(f"{self.name} has no contract that reads a stored {payload.contract}")
+
+
+def compile_machine(
+    cls: type, takes: type, version: str, migrations: Sequence[Migration] = (), within: Any = None
+) -> Machine:
     """Scan, compile, check and fingerprint a class body. Raises DefinitionError."""
-    chart = scan(cls, takes, version)
-    known = {kind.__name__: contract_of(kind) for kind in contracts(chart)}
+    chart = scan(cls, takes, version, within)
+    known = {id_of(kind): contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
     handovers, plans = check(chart, table)
-    return Machine(chart, table, handovers, plans, known, digest(_essence(chart, table, known)))
+    essence = digest(_essence(chart, table, known))
+    return Machine(chart, table, handovers, plans, known, essence, declared(chart, migrations))
 
 
 def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dict[str, Any]:
     """What a run is pinned to: table, policies and contracts; no function bodies, no specialist versions, no prose."""
-    shapes = {kind.__name__: contract_of(kind).spec() for contract in known.values() for kind in contract.nested()}
+    shapes = {id_of(kind): contract_of(kind).spec() for contract in known.values() for kind in contract.nested()}
     return {
         "workflow": chart.name,
         "version": chart.version,
-        "takes": chart.takes.__name__,
+        "takes": id_of(chart.takes),
         "start": str(table.start.config),
         "rows": table.lines(),
         "policies": {node.path: _policy(chart, node.path) for node in chart.working},
         "outcomes": {node.path: node.outcome for node in chart.nodes.values() if node.final and node.parent is None},
         "contracts": shapes,
+        **({"times": times} if (times := _times(chart)) else {}),
     }
+
+
+def _times(chart: Chart) -> dict[str, Any]:
+    """How long what may last; a function, and the names of the people who may answer, are no part of it."""
+    return {path: "until" if span is None else span for path, span in chart.timed.items()}
 
 
 def _policy(chart: Chart, path: str) -> dict[str, Any]:
@@ -66,12 +118,14 @@ def _policy(chart: Chart, path: str) -> dict[str, Any]:
 
 
 def _called(work: State | Part) -> dict[str, Any]:
+    people = [_asked(one) if isinstance(one, Person) else None for one in work.specialists]
     return {
+        **({"people": people} if any(people) else {}),
         "attempts": work.attempts,
         "timeout": work.timeout,
         "specialists": [
             [
-                *(s.name, s.effect, s.takes.name, [g.name for g in s.gives], sorted(f.__name__ for f in s.fails)),
+                *(s.name, s.effect, s.takes.id, [g.id for g in s.gives], sorted(id_of(f) for f in s.fails)),
                 *(["derives"] if s.derives else []),
             ]
             for s in work.specialists
@@ -97,6 +151,13 @@ def _planned(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _asked(person: Person[Any, Any]) -> dict[str, Any]:
+    other: Any = person.otherwise
+    contract = person.gives_named(type(other).__name__)
+    said = contract.pack(other).data.decode() if contract else None
+    return {"within": person.within, "otherwise": said}
+
+
 class Workflow(Generic[T]):
     """Derive from `Workflow[Input]` with a version, and declare states and transitions in the body:
 
@@ -105,6 +166,9 @@ class Workflow(Generic[T]):
             greeted  = State(final=True)
             ok       = greeting.to(greeted, on=Completed[Hello])
             failed   = ...
+
+    `within`: the deadline of a run, a timedelta or seconds from its start. Its passing is answered by the workflow's own
+    `any_state.to(..., on=Elapsed)`, wherever the run is but in the states that this leads to.
 
     Raises DefinitionError at the class statement where the declaration cannot be right. `machine` is the compiled
     declaration.
@@ -118,7 +182,9 @@ class Workflow(Generic[T]):
             " `Engine.start`"
         )
 
-    def __init_subclass__(cls, *, version: str = "") -> None:
+    def __init_subclass__(
+        cls, *, version: str = "", migrations: Sequence[Migration] = (), within: Span | None = None
+    ) -> None:
         if cls.__bases__ != (Workflow,):
             raise DefinitionError(f"{cls.__name__}: workflows are composed, not refined: derive from Workflow alone")
         takes = _input_of(cls)
@@ -129,7 +195,7 @@ class Workflow(Generic[T]):
             )
         if "machine" in vars(cls):
             raise DefinitionError(f"{cls.__name__}: `machine` is a word of Workflow itself: choose another name")
-        cls.machine = compile_machine(cls, takes, version)
+        cls.machine = compile_machine(cls, takes, version, migrations, within)
 
 
 def _input_of(cls: type) -> type:

@@ -1,17 +1,22 @@
 """Workflows that a table must get right: regions, nesting, history, Done, signals, bounds, ancestry of failures."""
 
+from datetime import UTC, datetime, timedelta
+
 import attrs
 
 from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Failed,
     History,
     Newest,
     Parallel,
+    Person,
     State,
     Transient,
+    Wait,
     Workflow,
     any_state,
     specialist,
@@ -260,5 +265,62 @@ class Settled(Workflow[Ticket], version="1"):
     gave_up = outer.to(lost, on=Failed)
 
 
-NESTED = (Regions, Shallow, Scopes, Settled)
-FLAT = (Ancestry, Late)
+ask = Person("ask", version="1", takes=Ticket, gives=Review, who=("ana", "ben"), within=timedelta(hours=4))
+boss = Person("boss", version="1", takes=Ticket, gives=Review, within=60, otherwise=Review(False, "nobody looked"))
+
+
+def tomorrow(ticket: Ticket) -> datetime:
+    return datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Timed(Workflow[Ticket], version="1", within=timedelta(days=30)):
+    """A wait and a person beside each other, in a compound with a deadline, in a run with one."""
+
+    class both(Parallel, initial=True, within=timedelta(days=7)):
+        class left(Compound):
+            cooling = State(Wait(timedelta(days=3)), initial=True)
+            looking = State(look_up, within=3600)
+            looked = State(final=True)
+            cooled = cooling.to(looking, on=Elapsed)
+            found = looking.to(looked, on=Completed[Facts])
+            again = looking.to(cooling, on=Elapsed, at_most=2)
+
+        class right(Compound):
+            asking = State(ask, initial=True, fallback=[boss], within=timedelta(days=2))
+            asked = State(final=True)
+            yes = asking.to(asked, on=Completed[Review])
+            anew = asking.to(asking, on=Elapsed, at_most=1)
+
+    resting = State(Wait(until=tomorrow))
+    held = State(within=10)
+    over = State(final=True)
+    lost = State(final=True, outcome="failed")
+
+    done = both.to(resting, on=Done)
+    rested = resting.to(over, on=Elapsed)
+    hold = both.to(held, on=Elapsed)
+    freed = held.to(resting, on=Signal[Resumed])
+    gave_up = any_state.to(lost, on=Failed)
+    late = any_state.to(lost, on=Elapsed)
+
+
+class Patient(Workflow[Ticket], version="1", within=timedelta(days=30)):
+    """Wait, look, wait longer; late, it still asks somebody."""
+
+    resting = State(Wait(60.0), initial=True)
+    looking = State(look_up, within=5)
+    last = State(ask)
+    over = State(final=True)
+    lost = State(final=True, outcome="failed")
+
+    rested = resting.to(looking, on=Elapsed)
+    again = looking.to(resting, on=Completed[Facts], at_most=1)
+    enough = looking.to(over, on=Completed[Facts])
+    slow = looking.to(resting, on=Elapsed, at_most=1)
+    answered = last.to(over, on=Completed[Review])
+    gave_up = any_state.to(lost, on=Failed)
+    late = any_state.to(last, on=Elapsed)
+
+
+NESTED = (Regions, Shallow, Scopes, Settled, Timed)
+FLAT = (Ancestry, Late, Patient)

@@ -24,17 +24,21 @@ from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Failed,
     Parallel,
+    Person,
     State,
     Transient,
+    Wait,
     Workflow,
     any_state,
     failpoint,
     specialist,
 )
+from statecore.asking import questions
 from statecore.engine import Engine
-from statecore.errors import Conflict
+from statecore.errors import Conflict, NotPossible
 from statecore.log import Batch, Turn
 from statecore.sqlite import SqliteLog
 
@@ -136,8 +140,31 @@ class Forked(Workflow[Order], version="1"):
     failed = any_state.to(lost, on=Failed)
 
 
-RUNS: dict[str, Any] = {"straight": Straight, "forked": Forked}
-ONCE = {"straight": ["shipping#1"], "forked": ["both/goods/shipping#1", "both/money/billing#1"]}
+clerk = Person("clerk", version="1", takes=Order, gives=Receipt, who=("ana",), within=0.004)
+deputy = Person("deputy", version="1", takes=Order, gives=Receipt)
+
+
+class Patient(Workflow[Order], version="1"):
+    """A wait, a person who may be too late, another who is not, and an effect that must not happen twice."""
+
+    resting = State(Wait(0.004), initial=True)
+    asking = State(clerk, fallback=[deputy])
+    shipping = State(ship, within=3600)
+    shipped = State(final=True)
+    lost = State(final=True, outcome="failed")
+    rested = resting.to(asking, on=Elapsed)
+    asked = asking.to(shipping, on=Completed[Receipt])
+    sent = shipping.to(shipped, on=Completed[Receipt])
+    failed = any_state.to(lost, on=Failed)
+    late = any_state.to(lost, on=Elapsed)
+
+
+RUNS: dict[str, Any] = {"straight": Straight, "forked": Forked, "patient": Patient}
+ONCE = {
+    "straight": ["shipping#1"],
+    "forked": ["both/goods/shipping#1", "both/money/billing#1"],
+    "patient": ["shipping#1"],
+}
 
 
 class Acknowledging(SqliteLog):
@@ -158,7 +185,19 @@ async def work(home: Path) -> None:
         for run, workflow in RUNS.items():
             with suppress(Conflict):
                 await engine.start(workflow, Order("oak"), run=run)
+        await asked(engine)
         await engine.drain()
+
+
+async def asked(engine: Engine) -> None:
+    """Somebody sits there and answers, sometimes too late."""
+    run = await engine.wait("patient")
+    while not run.outcome and (run.asks or run.timers) and run.condition != "parked":
+        for call in questions(run):
+            with suppress(NotPossible):
+                await engine.answer("patient", call.id, Receipt("yes"), by="ana", why="it is so")
+        await asyncio.sleep(0.001)
+        run = await engine.wait("patient")
 
 
 def child(home: Path, setting: str) -> None:

@@ -13,8 +13,10 @@ import attrs
 from statecore.chart import Chart, scan
 from statecore.declare import Compound, History, Parallel, State, any_state, is_compound
 from statecore.failures import OutcomeUnknown, TimedOut, Transient
-from statecore.messages import Completed, Done, Failed, Signal
-from statecore.specialist import Specialist, specialist
+from statecore.messages import Completed, Done, Elapsed, Failed, Signal
+from statecore.person import Person
+from statecore.specialist import specialist
+from statecore.wait import Wait
 
 
 @attrs.frozen
@@ -61,7 +63,10 @@ def odd(value: Any) -> bool: ...  # type: ignore[empty-body]
 def even(value: Any) -> bool: ...  # type: ignore[empty-body]
 
 
-WORKERS: tuple[Specialist[Any, Any] | None, ...] = (gives_a, gives_both, effect_b, None)
+asked = Person("asked", version="1", takes=A, gives=B, within=60)
+
+WORKERS: tuple[Any, ...] = (gives_a, gives_both, effect_b, None, asked, Wait(5.0))
+SPANS = (None, None, 30.0)
 FAILURES = (Failed, Failed, Failed[TimedOut], Failed[Transient], Failed[OutcomeUnknown])
 CONDITIONS = (None, None, odd, even, lambda value: value.x > 0)
 BOUNDS = (None, None, None, 1, 2)
@@ -72,7 +77,8 @@ Body = dict[str, Any]
 def chart(random: Random, *, nested: bool) -> Chart:
     """A chart that `scan` admits."""
     body = _Bodies(random).body("s", depth=2 if nested else 0)
-    return scan(types.new_class("Generated", (), {}, lambda namespace: namespace.update(body)), Begin, "1")
+    made = types.new_class("Generated", (), {}, lambda namespace: namespace.update(body))
+    return scan(made, Begin, "1", random.choice(SPANS))
 
 
 class _Bodies:
@@ -94,12 +100,13 @@ class _Bodies:
         kinds = ("state", "state", "compound", "parallel") if name != "s0_" else ("compound", "parallel")
         kind = self.random.choice(kinds) if depth else "state"
         if kind == "compound":
-            return _class(name, Compound, self.body(name, depth - 1), initial)
+            return _class(name, Compound, self.body(name, depth - 1), initial, self.random.choice(SPANS))
         if kind == "parallel":
             bodies = {f"{name}r{n}": self.body(f"{name}r{n}_", depth - 1) for n in range(2)}
             regions = {region: _class(region, Compound, body, False) for region, body in bodies.items()}
             return _class(name, Parallel, regions, initial)
-        return State(self.random.choice(WORKERS), initial=initial)
+        does = self.random.choice(WORKERS)
+        return State(does, initial=initial, within=None if isinstance(does, Wait) else self.random.choice(SPANS))
 
     def transitions(self, name: str, body: Body) -> Body:
         inside = list(_inside(body))
@@ -108,16 +115,18 @@ class _Bodies:
         for n in range(self.random.randint(1, 2 * len(sources) + 1)):
             source, target = self.random.choice(sources), self.random.choice(inside)
             on = self.random.choice(_triggers(source))
-            cond = self.random.choice(CONDITIONS) if on is not Done else None
-            everywhere = on is Signal[Poke] and self.random.random() < 0.5 and _has_others(body, target)
+            cond = self.random.choice(CONDITIONS) if on not in (Done, Elapsed) else None
+            everywhere = on in (Signal[Poke], Elapsed) and self.random.random() < 0.5 and _has_others(body, target)
             made[f"t{n}_{name}"] = (any_state if everywhere else source).to(
                 target, on=on, cond=cond, at_most=self.random.choice(BOUNDS)
             )
         return made
 
 
-def _class(name: str, base: Any, body: Body, initial: bool) -> Any:
-    return types.new_class(name, (base,), {"initial": initial}, lambda namespace: namespace.update(body))
+def _class(name: str, base: Any, body: Body, initial: bool, within: float | None = None) -> Any:
+    return types.new_class(
+        name, (base,), {"initial": initial, "within": within}, lambda namespace: namespace.update(body)
+    )
 
 
 def _has_others(body: Body, target: Any) -> bool:
@@ -143,12 +152,11 @@ def _inside(body: Any) -> Any:
 
 def _triggers(source: Any) -> list[Any]:
     """What a transition from there may wait for."""
-    workers = [
-        place.does
-        for place in ([source] if isinstance(source, State) else _inside(vars(source)))
-        if isinstance(place, State)
-    ]
+    inside = [source, *([] if isinstance(source, State) else _inside(vars(source)))]
+    workers = [place.does for place in inside if isinstance(place, State)]
     on: list[Any] = [Signal[Poke], Signal[Prod]]
     if any(workers):
         on += [*FAILURES, *(Completed[given.cls] for worker in workers if worker for given in worker.gives)]  # type: ignore[name-defined]
+    if any(place.within is not None or (isinstance(place, State) and place.wait) for place in inside):
+        on += [Elapsed] * 3
     return on + [Done] * 3 if is_compound(source) else on

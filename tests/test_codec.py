@@ -53,6 +53,7 @@ BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
     tuple[tuple[str, str], ...]: st.lists(st.tuples(text, text), max_size=3).map(tuple),
     tuple[tuple[str, bool], ...]: st.lists(st.tuples(text, st.booleans()), max_size=3).map(tuple),
+    tuple[tuple[str, str], ...]: st.lists(st.tuples(text, text), max_size=3).map(tuple),
     tuple[tuple[str, tuple[str, ...]], ...]: st.lists(
         st.tuples(text, st.lists(text, max_size=3).map(tuple)), max_size=3
     ).map(tuple),

@@ -529,3 +529,72 @@ def test_faults_are_told_within_bounds() -> None:
     with pytest.raises(BadInput) as caught:
         contract_of(Counted).fit({"numbers": [], "named": {"k" * 10_000: "x"}})
     assert len(caught.value.faults[0]) == 500 and "kkk..." in caught.value.faults[0]
+
+
+@attrs.frozen
+class Stamped:
+    at: datetime
+    count: int
+
+
+@attrs.frozen
+class Book:
+    title: str
+    first: Stamped
+    pages: list[Stamped]
+    named: dict[str, Stamped]
+    pair: tuple[int, Stamped]
+    perhaps: Stamped | None
+
+
+@attrs.frozen(auto_exc=False)
+class Torn(Failure):
+    why: str
+    pages: tuple[Stamped, ...] = ()
+
+
+def test_a_value_that_cannot_be_written_names_each_field_at_fault() -> None:
+    """Wherever it is nested, and also what could be written and would not be read."""
+    good, bad = Stamped(datetime(2026, 1, 1), 1), Stamped("soon", "1")  # type: ignore[arg-type]
+    faults = refused(Book(7, bad, [good, bad], {"k": bad}, (1, bad), bad))  # type: ignore[arg-type]
+    places = ("first", "pages[1]", "named['k']", "pair[1]", "perhaps")
+    assert faults == (
+        "expected str, found int 7 @ $.title",
+        *(
+            fault
+            for place in places
+            for fault in (
+                f"expected datetime, found str 'soon' @ $.{place}.at",
+                f"expected int, found str '1' @ $.{place}.count",
+            )
+        ),
+    )
+
+
+def test_a_failure_that_cannot_be_written_names_each_field_at_fault() -> None:
+    """A failure is a value like any other."""
+    assert refused(Torn(1, (Stamped(None, 2),))) == (  # type: ignore[arg-type]
+        "expected str, found int 1 @ $.why",
+        "expected datetime, found NoneType None @ $.pages[0].at",
+    )
+
+
+def test_a_part_of_another_class_is_named_with_its_place() -> None:
+    """What it is, and what was expected there."""
+    assert refused(Book("a", Torn(""), [], {}, (1,), None)) == (  # type: ignore[arg-type]
+        "expected Stamped, found Torn Torn(why='', pages=()) @ $.first",
+        "expected tuple[int, Stamped], found tuple (1,) @ $.pair",
+    )
+
+
+def test_what_would_be_read_back_otherwise_is_named_where_it_is() -> None:
+    """The field itself, and not the one that holds it."""
+    inner = attrs.make_class("Inner", {"x": attrs.field(type=int, converter=lambda x: x + 1)}, frozen=True)
+    outer = attrs.make_class("Outer", {"inner": attrs.field(type=inner)}, frozen=True)
+    assert refused(outer(inner(1))) == ("expected int, found int 2, which would be read back as 3 @ $.inner.x",)
+
+
+def refused(value: Any) -> tuple[str, ...]:
+    with pytest.raises(BadInput) as fault:
+        contract_of(type(value)).pack(value)
+    return fault.value.faults

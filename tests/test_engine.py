@@ -459,7 +459,12 @@ def _filled(field: Any) -> Any:
         Payload: Payload("X", b"{}"),
         Payload | None: Payload("X", b"[]"),
     }
-    deep: dict[str, Any] = {"asked": (("q", True),), "history": (("h", ("a",)),), "reads": (1, 2)}
+    deep: dict[str, Any] = {
+        "asked": (("q", True),),
+        "history": (("h", ("a",)),),
+        "reads": (1, 2),
+        "renamed": (("a", "b"),),
+    }
     deep["missing"] = (("part", "why"),)
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
@@ -1077,9 +1082,10 @@ def test_a_clock_that_was_put_back_makes_no_wait_longer() -> None:
     run_virtual(main())
 
 
-@attrs.frozen
 class Shifted(VirtualClock):
-    by: float
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
 
     def now(self) -> float:
         return super().now() + self.by

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from statecore import Completed, Failed, Recorded, State, Transient, Warned, Workflow, any_state
+from statecore import Completed, Engine, Failed, Recorded, State, Transient, Warned, Workflow, any_state
 from statecore.handed import handed
+from statecore.log import MemoryLog
+from statecore.replay import turns_of
 from statecore.testing import Played, play
 from tests import plans
 from tests.crew import Crew, Job, Piece
 from tests.desk import Desk
+from tests.releases import Mixed, Request
 from tests.support import Draft, Receipt, Review, SupportTicket, Ticket, Triage
 
 SCRIPT = {
@@ -46,7 +49,7 @@ def test_each_request_names_who_gave_what_it_was_made_of() -> None:
         ["drafting"],
         ["start", "drafting"],
     ]
-    assert "from the input Ticket, triaging (triage@3) Triage" in told(played)
+    assert "from the input Ticket@1, triaging (triage@3) Triage@1" in told(played)
     assert messages[0].request.data == b'{"subject":"s","body":"b"}' and len(messages[0].digest) == 64
 
 
@@ -73,7 +76,7 @@ def test_a_fallback_and_its_warnings_travel_downstream() -> None:
 
     played = play(Cutting, Job("x"))
     assert [message.to for message in handed(played.run, played.turns)] == ["cut@1", "saw@1", "polish@1"]
-    assert "from cutting (saw@1) Piece [by the fallback; warned: it splinters]" in told(played)
+    assert "from cutting (saw@1) Piece@1 [by the fallback; warned: it splinters]" in told(played)
 
 
 def lambda_free(cutting: Recorded[Piece]) -> Piece:
@@ -86,7 +89,7 @@ def test_the_command_lists_them_with_digest_and_size(desk: Desk) -> None:
     run = desk.run(text="tea")
     said = desk("messages", run)
     assert said.code == 0 and said.out.endswith(f"1 hand-over in {run}\n")
-    assert "working#1 -> work@1  Errand, 28 bytes, sha256 " in said.out and "from the input Errand" in said.out
+    assert "working#1 -> work@1  Errand@1, 28 bytes, sha256 " in said.out and "from the input Errand" in said.out
     [message] = json.loads(desk("messages", run, "--json").out)
     assert (message["to"], message["bytes"], message["request"]["contract"]) == ("work@1", 28, "Errand")
     assert message["from"][0]["by"] == "start"
@@ -103,3 +106,12 @@ def test_what_a_plan_hands_over_is_what_it_planned() -> None:
     last = list(handed(played.run, played.turns))[-1]
     assert last.call == "checking#1/weigh"
     assert [source.by for source in last.sources] == ["checking/left", "checking/right"]
+
+
+async def test_the_versions_of_both_sides_are_told() -> None:
+    """Which version was given, and which one the specialist takes, the first version too."""
+    async with Engine(MemoryLog(), [Mixed]) as engine:
+        run = await engine.run(Mixed, Request("late", "en"), run="mixed")
+        lines = [line for message in handed(run, await turns_of(engine.log, "mixed")) for line in message.lines()]
+    assert "posting#1 -> post@1  Letter@1," in lines[3]
+    assert lines[4].strip() == "from writing (write@2) Letter@2"

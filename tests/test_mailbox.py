@@ -102,7 +102,7 @@ def served_now(here: Path) -> int:
 def test_a_fault_of_the_request_is_told_to_the_client(desk: Desk, holder: "subprocess.Popen[bytes]") -> None:
     """With the exit code and the words that it would have had here."""
     said = desk("answer", first(desk), "working", "done", "--by", "me", "--why", "w")
-    assert said.code == 2 and "only a parked call is settled by hand" in said.err
+    assert said.code == 2 and "a parked call settled, by hand" in said.err
     said = desk("answer", first(desk), "other", "done", "--by", "me", "--why", "w")
     assert said.code == 2 and said.err.startswith("not found: ")
     assert holder.poll() is None

@@ -20,13 +20,14 @@ from statecore.log import Turn
 from statecore.plan import Missing, Part, Plan, prefer, refer, vote
 from statecore.proposal import Proposal, Proposed, parts_of
 from statecore.record import record, records, table
+from statecore.registry import Registry
 from statecore.replay import decided_otherwise
 from statecore.run import Run, fold, replay
 from statecore.schedule import Progress
 from statecore.testing import paths, play, survives
 from statecore.testing.paths import Path
 from statecore.testing.play import Played
-from statecore.testing.script import After, Hang
+from statecore.testing.script import After, Hang, Scripted
 from tests.desk import Desk
 from tests.plans import (
     Blind,
@@ -155,7 +156,7 @@ def test_what_was_decided_is_decided_again(workflow: type[Workflow[Job]]) -> Non
         else {look: [Transient("x"), seen("a"), Blind("b"), seen("c"), seen("d")]}
     )
     turns = play(workflow, JOB, script).turns
-    assert decided_otherwise(turns, workflow.machine) == []
+    assert decided_otherwise(turns, Registry([workflow])) == ([], "")
 
 
 # -- failures
@@ -478,7 +479,7 @@ def test_answers_that_differ_are_settled_by_the_declared_rule(conflicts: Any, ch
     (settled,) = events(played, ConflictSettled)
     assert (settled.key, settled.rule, settled.chosen) == ("total", conflicts.name, chosen)
     assert played.result == Sum((chosen,), weight=weight)
-    assert decided_otherwise(played.turns, played.machine) == []
+    assert decided_otherwise(played.turns, Registry([Scripted(played.machine)])) == ([], "")
 
 
 @pytest.mark.parametrize("conflicts", [refer(), vote(), prefer("count_left", on=lambda total: 1 / 0)])
@@ -520,7 +521,7 @@ def test_an_assembly_without_what_was_asked_for_is_not_completed() -> None:
     assert played.result == Incomplete("wanted", ("diagram",)) and played.run.outcome == "partial"
     ended = [event for event in events(played, CallFailed) if event.call == "checking#1"]
     assert ended[0].output is not None and ended[0].output.contract == "Sum"
-    assert decided_otherwise(played.turns, played.machine) == []
+    assert decided_otherwise(played.turns, Registry([Scripted(played.machine)])) == ([], "")
 
 
 def broken_sum(seen: list[Seen]) -> Sum:

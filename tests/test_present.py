@@ -28,6 +28,7 @@ from statecore.events import (
     Erased,
     Event,
     Finished,
+    Migrated,
     Moved,
     Payload,
     Planned,
@@ -36,6 +37,8 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     Switched,
+    TimerFired,
+    TimerSet,
 )
 from statecore.log import Turn
 from statecore.run import Run, fold
@@ -69,12 +72,20 @@ EVENTS: tuple[Event, ...] = (
     Erased("ada", "asked to"),
     Purged("run", "completed", 12, "ab" * 32, "keep", "older than 30 days"),
     Switched("write", False, "ada", "it hangs"),
+    Migrated("ada", "release 3", "f" * 64, "Reply", "3", "e" * 64, ("left",)),
     CallCompleted("left#1", DRAFT, warnings=("from memory",), trusted="ranged"),
     Planned("left#1", 2, 8, "partial", (0,)),
     CallPlanned("left#1/a", "write", request=DRAFT, answers="total"),
     CallPlanned("left#1/b", "write", ("a",), DRAFT, says="write it once more"),
     ConflictSettled("left#1", "total", "vote", "a", ("a", "b", "c")),
     Assembled("left#1", DRAFT, (("b", "waited for `a`, which failed"),)),
+    CallStarted("left#3", "editor@1", effect="pure", reads=(0,), request=DRAFT, kind="person", due=START + 60),
+    CallStarted("left#3", "editor@1", effect="pure", kind="person"),
+    CallCompleted("left#3", DRAFT, why="nobody answered within 60 s"),
+    TimerSet("left", START + 60, (0,)),
+    TimerSet("start", START + 60),
+    TimerFired("left"),
+    TimerFired("start"),
 )
 
 
@@ -234,15 +245,18 @@ def test_a_table_is_as_wide_as_its_widest() -> None:
         "run": "r",
         "workflow": "W\x1b",
         "version": "1",
+        "fingerprint": "f" * 64,
+        "tenant": "",
         "condition": "running",
         "started": START,
         "at": START + 1,
         "events": 3,
     }
     assert present.table([line]) == [
-        "run  workflow  condition  started                  lasted  events",
-        "r    W\\x1b 1   running    2023-11-14 22:13:20 UTC  1.0 s   3",
+        "run  workflow  pinned to  condition  started                  lasted  events",
+        "r    W\\x1b 1   ffffffff   running    2023-11-14 22:13:20 UTC  1.0 s   3",
     ]
+    assert present.table([{**line, "tenant": "acme"}])[0].startswith("run  tenant  workflow  pinned to")
 
 
 def test_the_path_is_told_with_the_reasons() -> None:

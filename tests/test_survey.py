@@ -35,6 +35,7 @@ from statecore.guard import Pass, Refuse, Verdict
 from statecore.messages import Elapsed, Input, Start
 from statecore.run import Run, fold
 from statecore.survey import TOO_MANY, Policy, policies, survey, worst_case
+from statecore.testing.sample import sample
 from statecore.workflow import Machine
 from tests import charts
 from tests.support import Draft, Receipt, Review, SupportTicket, Ticket, Triage, Untranslatable
@@ -148,10 +149,10 @@ def tried(machine: Machine, value: Any) -> "Most":
     known: dict[Any, tuple[Counter[str], Counter[str], int]] = {}
 
     def inputs(run: Run) -> list[Input]:
-        found: list[Input] = []
+        found: list[Input] = [Elapsed(state=path, at=timer.due) for path, timer in run.timers.items()]
         for call in run.calls.values():
             if call.status is CallState.WAITING:
-                found.append(Elapsed(call.id))
+                found.append(Elapsed(call=call.id))
             elif call.status is CallState.STARTED:
                 giving = machine.chart.state(call.state).specialists[call.rank]
                 found += [Completed(v, call.id) for given in giving.gives for v in VARIANTS[given.cls]]
@@ -371,7 +372,7 @@ def opened(machine: Machine, path: str, rank: int, attempt: int, untouched: bool
     run = fold(run, decide(machine, run, Start("run", Num() if machine is Many.machine else Ticket("s", "b"))), 0.0)
     config = next(config for config in machine.table.configs if path in config.states)
     specialist = machine.chart.state(path).specialists[rank]
-    request = specialist.takes.pack(Num()) if machine is Many.machine else next(iter(run.calls.values())).request
+    request = specialist.takes.pack(sample(specialist.takes.cls))
     named = (run.id, f"{path}#1", specialist.id, attempt, rank, specialist.effect)
     call = Call(*named, request, (0,), CallState.STARTED, 0.0, untouched=untouched)
     return attrs.evolve(run, config=config, calls={call.id: call})

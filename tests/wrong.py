@@ -17,21 +17,27 @@ from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Failed,
     Failure,
     History,
+    Migration,
     Newest,
     Parallel,
+    Person,
     State,
     Transient,
+    Wait,
     Workflow,
     any_state,
+    contract,
     specialist,
+    upcaster,
 )
 from statecore.contract import contract_of
 from statecore.failures import Broken, Crashed, NotDone, OutcomeUnknown, Refused, Rejected, TimedOut
 from statecore.messages import Signal
-from tests.charts import Facts, Withdrawn, file_away, look_up, polish, write_plain
+from tests.charts import Facts, Overloaded, Withdrawn, file_away, look_up, polish, write_plain
 from tests.support import (
     Confidence,
     Draft,
@@ -1313,6 +1319,144 @@ def contract_of_local_types() -> object:
     return contract_of(Local)
 
 
+@attrs.frozen
+@contract("Draft", version="2")
+class PagedDraft:
+    lines: tuple[str, ...]
+
+
+@specialist("write_pages", version="1", effect="pure")
+def write_pages(ticket: Ticket) -> PagedDraft: ...  # type: ignore[empty-body]
+
+
+@attrs.frozen(auto_exc=False)
+@contract("Overloaded", version="2")
+class Overrun(Transient):
+    load: float = 0.0
+
+
+@wrong
+def a_new_version_that_nobody_bridges() -> object:
+    """What one state gives and the next one takes is one contract in two versions, and nothing leads from one to the
+    other.
+    """
+
+    class Reply(Workflow[Ticket], version="1"):
+        drafting = State(write_pages, initial=True)
+        reviewing = State(critic)
+        sent = State(final=True)
+        drafted = drafting.to(reviewing, on=Completed[PagedDraft])
+        reviewed = reviewing.to(sent, on=Completed[Review])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+@wrong
+def a_failure_in_two_versions() -> object:
+    """Transitions could not tell them apart."""
+
+    @specialist("write_busily", version="1", effect="pure", fails=[Overrun, Overloaded])
+    def write_busily(ticket: Ticket) -> Draft: ...  # type: ignore[empty-body]
+
+    class Reply(Workflow[Ticket], version="1"):
+        drafting = State(write_busily, initial=True)
+        sent = State(final=True)
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+@wrong
+def a_specialist_that_gives_two_versions() -> object:
+    """Transitions could not tell them apart."""
+
+    @specialist("write_either", version="1", effect="pure")
+    def write_either(ticket: Ticket) -> Draft | PagedDraft: ...  # type: ignore[empty-body]
+
+    return write_either
+
+
+@wrong
+def a_contract_with_a_version_that_is_no_number() -> object:
+    """Nobody could say which comes next."""
+    return contract(version="2.1")
+
+
+@wrong
+def a_contract_without_its_parentheses() -> object:
+    """The decorator takes a version."""
+    return contract(Draft)  # type: ignore[arg-type]
+
+
+@wrong
+def an_upcaster_from_the_version_itself() -> object:
+    """It would lead nowhere."""
+    return upcaster(PagedDraft, "2")
+
+
+@wrong
+def two_upcasters_from_one_version() -> object:
+    """Which of them is meant?"""
+    kept = attrs.make_class("Kept", {"text": attrs.field(type=str)}, frozen=True)
+    upcaster(kept, "2")(shortened)
+    return upcaster(kept, "2")
+
+
+def shortened(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"text": stored["lines"][0]}
+
+
+def migrating(migrations: Any) -> object:
+    class Reply(Workflow[Ticket], version="2", migrations=migrations):
+        drafting = State(write_reply, initial=True, give=lone_request)
+        sent = State(final=True)
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
+
+    return Reply
+
+
+def lone_request(ticket: Ticket) -> ReplyRequest: ...  # type: ignore[empty-body]
+
+
+@wrong
+def migrations_that_are_no_list() -> object:
+    """One that stands alone."""
+    return migrating(Migration("Reply@1"))
+
+
+@wrong
+def migration_that_is_only_a_name() -> object:
+    """A text in the place of a migration."""
+    return migrating(["Reply@1"])
+
+
+@wrong
+def migration_from_nowhere() -> object:
+    """A name without a version."""
+    return migrating([Migration("Reply")])
+
+
+@wrong
+def two_migrations_from_one_place() -> object:
+    """Which of them is meant?"""
+    return migrating([Migration("Reply@1"), Migration("Reply@1", states={"writing": "drafting"})])
+
+
+@wrong
+def migration_to_a_state_that_is_not_there() -> object:
+    """A misspelt state."""
+    return migrating([Migration("Reply@1", states={"writing": "draftign"})])
+
+
+@wrong
+def migration_of_the_input() -> object:
+    """What the world gave has no state that could be called otherwise."""
+    return migrating([Migration("Reply@1", states={"start": "drafting"})])
+
+
 RIGHT: list[Callable[[], object]] = []
 
 
@@ -1428,3 +1572,213 @@ def effect_with_a_fallback() -> None:
         delivered = sending.to(sent, on=Completed[Receipt])
         unsure = sending.to(sent, on=Failed[OutcomeUnknown])
         gave_up = sending.to(sent, on=Failed)
+
+
+# -- time and people
+
+
+def timed(**body: Any) -> None:
+    """A workflow that waits in `resting`, with more in its body."""
+
+    def fill(namespace: dict[str, Any]) -> None:
+        namespace |= {"resting": State(Wait(60), initial=True), "sent": State(final=True), **body}
+        if "rested" not in namespace:
+            namespace["rested"] = namespace["resting"].to(namespace["sent"], on=Elapsed)
+        namespace["gave_up"] = any_state.to(namespace["sent"], on=Failed)
+
+    types.new_class("W", (Workflow[Ticket],), {"version": "1"}, fill)
+
+
+editor = Person("editor", version="1", takes=Ticket, gives=Review, within=60)
+
+
+@wrong
+def wait_for_nothing() -> None:
+    """A wait says how long, or until when."""
+    timed(resting=State(Wait(), initial=True))
+
+
+@wrong
+def wait_that_never_begins() -> None:
+    """A length of time is above nought, and finite."""
+    timed(resting=State(Wait(-1.0), initial=True))
+
+
+@wrong
+def wait_with_a_deadline() -> None:
+    """A wait has its time already."""
+    timed(resting=State(Wait(60), initial=True, within=30))
+
+
+@wrong
+def deadline_that_is_no_time() -> None:
+    """`within` is a timedelta or seconds."""
+    timed(resting=State(within="3 days", initial=True))  # type: ignore[arg-type]
+
+
+@wrong
+def deadline_of_a_final_state() -> None:
+    """A final state is over."""
+    timed(sent=State(final=True, within=30))
+
+
+@wrong
+def deadline_that_nothing_answers() -> None:
+    """A deadline needs a transition."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True, within=60)
+        sent = State(final=True)
+        triaged = triaging.to(sent, on=Completed[Triage])
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
+def wait_whose_bound_is_used_up() -> None:
+    """A bound on Elapsed needs another transition after it."""
+    resting, triaging, sent = State(Wait(60), initial=True), State(triage), State(final=True)
+    timed(
+        resting=resting,
+        triaging=triaging,
+        sent=sent,
+        rested=resting.to(triaging, on=Elapsed, at_most=2),
+        again=triaging.to(resting, on=Completed[Triage]),
+    )
+
+
+@wrong
+def deadline_of_the_run_that_nothing_answers() -> None:
+    """The run's deadline is answered by any_state of the workflow itself."""
+
+    class W(Workflow[Ticket], version="1", within=60):
+        triaging = State(triage, initial=True)
+        sent = State(final=True)
+        triaged = triaging.to(sent, on=Completed[Triage])
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
+def time_that_is_never_over() -> None:
+    """Elapsed needs a time."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        sent = State(final=True)
+        triaged = triaging.to(sent, on=Completed[Triage])
+        late = triaging.to(sent, on=Elapsed)
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
+def time_that_is_asked() -> None:
+    """Elapsed brings nothing that a condition could ask."""
+    resting, sent = State(Wait(60), initial=True), State(final=True)
+    timed(resting=resting, sent=sent, rested=resting.to(sent, on=Elapsed, cond=lambda nothing: True))
+
+
+@wrong
+def until_a_text() -> None:
+    """Until when is a moment."""
+
+    def when(ticket: Ticket) -> str:
+        return ticket.subject
+
+    timed(resting=State(Wait(until=when), initial=True))  # type: ignore[arg-type]
+
+
+@wrong
+def until_what_is_not_there() -> None:
+    """What says until when is filled as any hand-over is."""
+
+    def when(draft: Draft) -> float:
+        return float(len(draft.text))
+
+    timed(resting=State(Wait(until=when), initial=True))
+
+
+@wrong
+def loop_of_waits() -> None:
+    """Time passes by itself, so a loop through a wait needs a bound."""
+    resting, triaging, sent = State(Wait(60), initial=True), State(triage), State(final=True)
+    timed(
+        resting=resting,
+        triaging=triaging,
+        sent=sent,
+        rested=resting.to(triaging, on=Elapsed),
+        sure=triaging.to(sent, on=Completed[Triage], cond=confident),
+        again=triaging.to(resting, on=Completed[Triage]),
+    )
+
+
+@wrong
+def person_who_is_asked_twice() -> None:
+    """A person is not asked the same thing again: the next in line is."""
+
+    class W(Workflow[Ticket], version="1"):
+        asking = State(editor, initial=True, attempts=2)
+        sent = State(final=True)
+        answered = asking.to(sent, on=Completed[Review])
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
+def person_with_no_version() -> None:
+    """A person is a specialist, and has a version."""
+    Person("editor", version="", takes=Ticket, gives=Review)
+
+
+@wrong
+def person_with_no_contract() -> None:
+    """Question and answer are contracts."""
+    Person("editor", version="1", takes=Ticket, gives=str)
+
+
+@wrong
+def person_of_one_letter_each() -> None:
+    """Names, not a name."""
+    Person("editor", version="1", takes=Ticket, gives=Review, who="ana")
+
+
+@wrong
+def person_with_a_deadline_before() -> None:
+    """A deadline is above nought."""
+    Person("editor", version="1", takes=Ticket, gives=Review, within=0)
+
+
+@wrong
+def answer_for_nobody() -> None:
+    """What counts when nobody answers needs a deadline."""
+    Person("editor", version="1", takes=Ticket, gives=Review, otherwise=Review(False, ""))
+
+
+@wrong
+def answer_that_is_none() -> None:
+    """What counts when nobody answers is an answer."""
+    Person("editor", version="1", takes=Ticket, gives=Review, within=60, otherwise=Ticket("", ""))  # type: ignore[misc]
+
+
+@right
+def loop_through_a_person() -> None:
+    """A person comes from outside, so a loop that needs one needs no bound."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        asking = State(editor)
+        sent = State(final=True)
+        triaged = triaging.to(asking, on=Completed[Triage])
+        again = asking.to(triaging, on=Completed[Review])
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@right
+def bounded_wait() -> None:
+    """A loop that waits, with a bound and what follows it."""
+    resting, triaging, sent = State(Wait(60), initial=True), State(triage), State(final=True)
+    timed(
+        resting=resting,
+        triaging=triaging,
+        sent=sent,
+        rested=resting.to(triaging, on=Elapsed, at_most=2),
+        enough=resting.to(sent, on=Elapsed),
+        again=triaging.to(resting, on=Completed[Triage]),
+    )

@@ -15,7 +15,7 @@ from statecore.decider import step
 from statecore.events import CallLate, CallStarted, Event, Finished, Moved, Payload
 from statecore.guard import Guard
 from statecore.ledger import Ledger
-from statecore.messages import Input, Start
+from statecore.messages import Elapsed, Input, Start
 from statecore.present import said
 from statecore.run import Run, fold
 from statecore.workflow import Machine, Workflow
@@ -42,8 +42,10 @@ class Given:
     admission: Admission = attrs.field(factory=Guarded)
 
     def when(self, input: Any) -> "Decided":
-        """Decide about an input. A value that the workflow takes starts a run. Raises as `decide` does."""
-        input = _input(self.machine, self.run.id, input)
+        """Decide about an input. A value that the workflow takes starts a run, and an `Elapsed` that says no time comes
+        when it is due. Raises as `decide` does.
+        """
+        input = _in_time(self.run, _input(self.machine, self.run.id, input))
         events, after = step(self.machine, self.run, input, self.admission)
         return Decided(input, events, after, self.run)
 
@@ -126,6 +128,14 @@ def _input(machine: Machine, run: str, item: Any) -> Any:
     raise TypeError(
         f"{item!r} is neither an input ({kinds}), nor an event, nor the {machine.chart.takes.__name__} that {machine.name} takes"
     )
+
+
+def _in_time(run: Run, input: Any) -> Any:
+    if not isinstance(input, Elapsed) or input.at:
+        return input
+    timer, call = run.timers.get(input.state), run.calls.get(input.call or "")
+    due = timer.due if timer else call.wake if call else None
+    return input if due is None else attrs.evolve(input, at=due)
 
 
 def difference(expected: Sequence[Event], found: Sequence[Event], what: str) -> str:

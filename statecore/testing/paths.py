@@ -17,6 +17,7 @@ import attrs
 from statecore.check import may_fail
 from statecore.failures import Exhausted, Failure, TimedOut
 from statecore.messages import Failed
+from statecore.person import Person
 from statecore.table import Config, Letter, Move, Question, leaves
 from statecore.testing.walk import Walk
 from statecore.workflow import Machine, Workflow
@@ -107,8 +108,12 @@ class Path:
 
 
 def told_by_outcome(machine: Machine, state: str) -> tuple[type[Failure], ...]:
-    """The failures that the calls of a state may themselves end in. Out of time, a `once` call is parked instead."""
+    """The failures that the calls of a state may themselves end in. Out of time, a `once` call is parked instead; and a
+    person who comes last is always asked before the end.
+    """
     specialists = machine.chart.state(state).specialists
+    if isinstance(specialists[-1], Person):
+        specialists = specialists[-1:]
     told = dict.fromkeys(failure for specialist in specialists for failure in specialist.may_fail())
     if any(specialist.effect == "once" for specialist in specialists):
         told.pop(TimedOut)
@@ -198,8 +203,10 @@ def _failures(machine: Machine) -> dict[Letter, type[Failure]]:
     found: dict[Letter, type[Failure]] = {}
     for letter in (letter for letter in table.letters if letter.kind == "Failed" and letter.of):
         state = letter.of or ""
+        if not machine.chart.state(state).specialists:
+            continue  # a function that says until when to wait: only its own fault makes it raise
         kinds = [*told_by_outcome(machine, state), *may_fail(machine.chart, machine.chart.nodes[state])]
-        known = [kind for kind in kinds if kind.__name__ in machine.contracts]
+        known = [kind for kind in kinds if machine.contract(kind)]
         same = [kind for kind in known if table.letter(state, Failed, kind) == letter]
         found |= {letter: same[0]} if same else {}
     return found

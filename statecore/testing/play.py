@@ -1,14 +1,19 @@
 """A run played from its beginning to its rest: in virtual time, on a log in memory, with scripted specialists."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import attrs
 
+from statecore.asking import questions
+from statecore.call import Call
 from statecore.engine import Engine
 from statecore.events import Moved
 from statecore.guard import Guard
 from statecore.log import Log, MemoryLog, Turn
+from statecore.person import Person
 from statecore.present import path
 from statecore.replay import turns_of
 from statecore.run import Run
@@ -42,7 +47,7 @@ class Played:
     def result(self) -> Any:
         """What the last move was made on, as an object; None while the run is not finished."""
         found = self.run.result
-        return None if found is None else self.machine.contracts[found.contract].unpack(found)
+        return None if found is None else self.machine.read(found)
 
 
 def play(
@@ -55,7 +60,7 @@ def play(
 ) -> Played:
     """Play a run on a virtual loop. `script`: what the calls do; None: what the specialists really do.
 
-    `signals`: each is sent as soon as the run is at rest. Raises ScriptError where the script was not played as written,
+    `signals`: each is sent as soon as the run is at rest, before a wait is over. Raises ScriptError where the script was not played as written,
     AssertionError where the engine could do nothing with the run, Stuck.
     """
     cast = script if isinstance(script, Script) else Script(workflow, script)
@@ -74,15 +79,41 @@ async def _play(script: Script[T], value: T, signals: Sequence[Any], guards: Ite
 
 
 async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequence[Any]) -> Run:
-    """Wait for the run, and send it the signals that its log does not have yet."""
-    run = await engine.wait(RUN)
+    """Wait for the run: people answer as the script says, then come the signals that its log does not have yet, and where
+    nothing else is to come, time passes.
+    """
     heard = sum(turn.cause == "Signal" for turn in await turns_of(log, RUN))
-    for signal in signals[heard:]:
+    left = list(signals[heard:])
+    while not (run := await engine.wait(RUN)).outcome and not engine.parked(RUN):
+        said = _said(engine, script, run)
+        if said is not None and said[0] <= engine.clock.now():
+            await engine.answer(RUN, said[1].id, said[2], by=said[3], why="the script says so")
+        elif left:
+            await engine.signal(RUN, left.pop(0))
+        elif run.due is None and said is None:
+            break
+        else:
+            limit = None if said is None else said[0] - engine.clock.now()
+            passing = engine._alarms.passed(RUN) if RUN in engine._alarms else asyncio.Event().wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(passing, limit)
+    for signal in left:
         await engine.signal(RUN, signal)
         run = await engine.wait(RUN)
     if (why := engine.parked(RUN)) and not script.faults:
         raise AssertionError(f"the engine could do nothing with the run: {why}")
     return run
+
+
+def _said(engine: Engine, script: Script[Any], run: Run) -> tuple[float, Call, Any, str] | None:
+    """The next answer of a person: when, to which call, what, and who gives it."""
+    found = []
+    for call in questions(run):
+        person = script.workflow.machine.chart.state(call.state).specialists[call.rank]
+        if (says := script.says(person, call)) is not None:
+            by = person.who[0] if isinstance(person, Person) and person.who else "script"
+            found.append((call.since + says[0], call, says[1], by))
+    return min(found, key=lambda each: each[0], default=None)
 
 
 def moves(turns: Iterable[Turn]) -> tuple[str, ...]:

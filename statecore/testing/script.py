@@ -4,7 +4,8 @@
 
 A key is a state, a call (`drafting#2`) or a specialist; the call goes before the state, and the state before the
 specialist. A list has one entry for each attempt, in order; anything else is what every attempt does. An entry is an
-answer, an exception to raise, `After`, `Hang`, `Garbage`, or a specialist whose own function is called.
+answer, an exception to raise, `After`, `Hang`, `Garbage`, or a specialist whose own function is called. Where a person is asked, an answer is theirs, and `Hang` or TimedOut that nobody
+answers.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import attrs
 from statecore.call import Call
 from statecore.declare import State
 from statecore.failures import Failure, NotDone
+from statecore.person import Person
 from statecore.plan import Part
 from statecore.specialist import Specialist
 from statecore.workflow import Machine, Workflow
@@ -133,6 +135,9 @@ class Script(Generic[T]):
         return made
 
     def _stand_in(self, path: str, real: Specialist[Any, Any]) -> Specialist[Any, Any]:
+        if isinstance(real, Person):
+            return real
+
         async def act(request: Any, call: Call) -> Any:
             return await self._act(real, request, call)
 
@@ -147,6 +152,16 @@ class Script(Generic[T]):
         self.done[call.id] = value
         self.gave(call, value)
         return value
+
+    def says(self, person: Specialist[Any, Any], call: Call) -> tuple[float, Any] | None:
+        """What a person answers, and how many seconds after the question; None where nobody does."""
+        entry: Any = Hang() if self.entries is None else self._entry(person, call)
+        seconds = 0.0
+        while isinstance(entry, After):
+            seconds, entry = seconds + entry.seconds, entry.then
+        if isinstance(entry, Hang | BaseException):
+            return None
+        return seconds, entry.value if isinstance(entry, Garbage) else entry
 
     async def _reconcile(self, call: Call) -> Any:
         if call.id in self.done:

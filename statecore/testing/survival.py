@@ -132,8 +132,8 @@ class _Trial:
             await asyncio.sleep(SETTLING)
         return await _ended(engine, log, script)
 
-    def _engine(self, log: MemoryLog, script: Script[Any]) -> Engine:
-        return Engine(log, [script.workflow], guards=self.guards, clock=VirtualClock())
+    def _engine(self, log: MemoryLog, script: Script[Any], clock: VirtualClock | None = None) -> Engine:
+        return Engine(log, [script.workflow], guards=self.guards, clock=clock or VirtualClock())
 
     # -- kills
 
@@ -161,7 +161,8 @@ class _Trial:
 
     async def _resumed(self, whole: _Ended, script: Script[Any], before: "_MortalLog") -> _Ended:
         log = await _copied(before)
-        async with self._engine(log, script) as engine:
+        died = max(info.at for info in await log.streams())
+        async with self._engine(log, script, VirtualClock(died)) as engine:
             await engine.resume(RUN)
             await to_rest(engine, log, script, ())
             known = await _settled(engine, script, whole)

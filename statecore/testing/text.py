@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from statecore.chart import Chart, Node
+from statecore.contract import spelled
 from statecore.declare import State
 from statecore.log import Turn
+from statecore.person import Person
 from statecore.plan import Part, Plan
 from statecore.present import said, times, where
+from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Row, leaves
+from statecore.wait import describe, spoken
 from statecore.workflow import Machine, Workflow
 
 STEP = 8
@@ -24,7 +28,7 @@ def table_text(workflow: type[Workflow[Any]]) -> str:
     The version of a specialist is no part of it, as it is none of the fingerprint.
     """
     machine = workflow.machine
-    head = f"{machine.name} {machine.chart.version}, takes {machine.chart.takes.__name__}"
+    head = f"{machine.name} {machine.chart.version}, takes {spelled(machine.chart.takes)}"
     states = aligned([(node.path, _policy(machine.chart, node)) for node in machine.chart.nodes.values()])
     return "\n".join([head, "", *states, "", *aligned(list(_rows(machine)))]) + "\n"
 
@@ -50,23 +54,31 @@ def _wide(longest: int) -> int:
 
 
 def _policy(chart: Chart, node: Node) -> str:
+    within = f", within {spoken(node.within)}" if node.within is not None else ""
     if node.state is None or node.kind.startswith("history"):
-        return f"{node.kind}{', initial' if node.initial else ''}".replace("history*", "deep history")
+        return f"{node.kind}{within}{', initial' if node.initial else ''}".replace("history*", "deep history")
     if node.final:
         return f"final, {node.outcome}" if node.parent is None else "final"
     initial = ", initial" if node.initial else ""
     if node.state.plan is not None:
         return f"{_planned(node.state.plan)}{initial}"
     if node.state.does is None:
-        return f"waits for a signal{initial}"
-    return f"{_called(node.state)}{initial}"
+        waits = describe(node.state.wait) if node.state.wait else "waits for a signal"
+        return f"{waits}{within}{initial}"
+    return f"{_called(node.state, within)}{initial}"
 
 
-def _called(work: State | Part) -> str:
-    works = ", then ".join(f"{each.name} ({each.effect})" for each in work.specialists)
+def _called(work: State | Part, within: str = "") -> str:
+    works = ", then ".join(f"{each.name} ({_kind(each)})" for each in work.specialists)
     attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
-    return f"{works}{attempts}, {work.timeout:g} s{guards}"
+    called = any(not isinstance(each, Person) for each in work.specialists)
+    timeout = f", {work.timeout:g} s" if called else ""
+    return f"{works}{attempts}{timeout}{within}{guards}"
+
+
+def _kind(specialist: Specialist[Any, Any]) -> str:
+    return specialist.about() if isinstance(specialist, Person) else specialist.effect
 
 
 def _planned(plan: Plan) -> str:
@@ -105,7 +117,7 @@ def _led(move: Move | None, letter: Letter) -> tuple[str, str]:
 
 
 def _spelled(letter: Letter, config: Config) -> str:
-    kind = "Failed" if (letter.kind, letter.type) == ("Failed", "Failure") else f"{letter.kind}[{letter.type}]"
+    kind = "Failed" if (letter.kind, letter.type) == ("Failed", "Failure") else letter.what
     return f"{kind} of {letter.of}" if letter.of and letter.of != where(config.states) else kind
 
 

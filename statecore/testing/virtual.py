@@ -98,10 +98,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The clock port of an engine on a virtual loop: seconds since the epoch, beginning at EPOCH."""
+    """The clock port of an engine on a virtual loop: seconds since the epoch, beginning at `begins`."""
+
+    def __init__(self, begins: float = EPOCH) -> None:
+        self.begins = begins
 
     def now(self) -> float:
-        return round(EPOCH + asyncio.get_running_loop().time(), 6)
+        return round(self.begins + asyncio.get_running_loop().time(), 6)
 
 
 def run_virtual(main: Coroutine[Any, Any, R]) -> R:

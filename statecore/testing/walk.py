@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from statecore.admission import Guarded
-from statecore.call import CallState
+from statecore.call import Call, CallState
 from statecore.decider import step as decided
 from statecore.events import plan_of
 from statecore.failures import Failure
 from statecore.guard import Guard, Question, Refuse, Side, Verdict
 from statecore.log import Turn
 from statecore.messages import Completed, Elapsed, Failed, Input, Signal, Start
+from statecore.person import Person
 from statecore.run import Run
 from statecore.table import Letter, payload_types
 from statecore.testing.given import RUN
@@ -72,6 +73,9 @@ class Walk:
         of = step.letter.of
         if of is None:
             self._tell(Signal(self._answering(step), at=self.run.at + 1))
+        elif step.letter.kind == "Elapsed":
+            timer = self.run.timers.get(of)
+            self._tell(Elapsed(state=of, at=max(timer.due, self.run.at) if timer else self.run.at))
         elif call := next((id for id in self.run.calls if id.rpartition("#")[0] == of), ""):
             if calls_of(self.run, of):
                 self._end_plan(of, step)
@@ -91,14 +95,21 @@ class Walk:
 
     def _end(self, call: str, value: Any, fails: bool) -> None:
         """End the call so: every attempt and every fallback, where it fails."""
-        outcome: Input = Failed(value, call) if fails else Completed(value, call)
+        outcome: Completed[Any] | Failed[Failure] = Failed(value, call) if fails else Completed(value, call)
         for _ in range(TRIES):
             found = self.run.calls.get(call)
             if found is None or found.status is CallState.UNKNOWN:
                 return
             waits = found.status is not CallState.STARTED
-            at = max(found.wake or 0.0, self.run.at) if waits else self.run.at + 1
-            self._tell(Elapsed(call, at) if waits else attrs.evolve(outcome, at=at))
+            by = self._asked(found)
+            late = waits or (bool(by) and fails)
+            at = max(found.wake or 0.0, self.run.at) if late else self.run.at + 1
+            self._tell(Elapsed(call=call, at=at) if late else attrs.evolve(outcome, at=at, by=by))
+
+    def _asked(self, call: Call) -> str:
+        """Who answers a call to a person; "" where it is none."""
+        person = self.machine.chart.work(call).specialists[call.rank]
+        return (person.who[0] if person.who else "somebody") if isinstance(person, Person) else ""
 
     def _tell(self, input: Input) -> None:
         events, self.run = decided(self.machine, self.run, input, self._admission)

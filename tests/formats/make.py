@@ -108,6 +108,7 @@ def plain(run: Run) -> dict[str, Any]:
             for call in run.calls.values()
         },
         **({"plans": {id: progress(found) for id, found in run.plans.items()}} if run.plans else {}),
+        **({"timers": {timer.state: [timer.since, timer.due] for timer in run.timers.values()}} if run.timers else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Makes the fixture of what plans write: `python -m tests.formats.plans tests/formats/v3-plans`, once, as `make.py` does."""
+"""Makes the fixture of what plans write: `python -m tests.formats.plans tests/formats/v3.plans`, once, as `make.py` does."""
 
 import asyncio
 import json

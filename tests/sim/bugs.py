@@ -116,12 +116,18 @@ BUGS = (
         "if beginning := None:",
     ),
     Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
-    Bug("an attempt too many", DECIDER + "failed", "call.attempt < work.attempts", "call.attempt <= work.attempts"),
+    Bug(
+        "an attempt too many",
+        DECIDER + "again",
+        "call.attempt < self.work(call).attempts",
+        "call.attempt <= self.work(call).attempts",
+    ),
     Bug(
         "a `once` call is repeated",
-        DECIDER + "failed",
-        'and call.effect != "once" and isinstance(failure, RETRIED) and call.attempt < work.attempts',
-        "and isinstance(failure, RETRIED) and call.attempt < max(2, work.attempts)",
+        DECIDER + "again",
+        """able = call.effect != "once" and call.kind != "person" and isinstance(failure, RETRIED)
+        return able and call.attempt < self.work(call).attempts""".replace("        return", "    return"),
+        "return isinstance(failure, RETRIED) and call.attempt < max(2, self.work(call).attempts)",
     ),
     Bug("a `once` call that was cut is run again", DECIDER + "interrupted", 'if call.effect == "once":', "if False:"),
     Bug(

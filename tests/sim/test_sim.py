@@ -15,7 +15,19 @@ from typing import get_args
 
 import pytest
 
-from statecore.events import Assembled, CallPlanned, ConflictSettled, Erased, Event, Planned, Purged, Switched
+from statecore.events import (
+    Assembled,
+    CallPlanned,
+    ConflictSettled,
+    Erased,
+    Event,
+    Migrated,
+    Planned,
+    Purged,
+    Switched,
+    TimerFired,
+    TimerSet,
+)
 from tests.sim.__main__ import KEPT, TRACES, traces
 from tests.sim.life import simulate
 from tests.sim.loop import Deadlock, Killed, SimLoop
@@ -39,8 +51,9 @@ def test_every_promise_holds_whatever_happens(first: int) -> None:
 def test_everything_that_can_happen_happens() -> None:
     """In the first sixty seeds there is every event of a run without a plan, every fault, and every way for a process to end."""
     seen = {name for seed in range(60) for name in simulate(seed).seen}
-    elsewhere = (Erased, Purged, Switched, Planned, CallPlanned, ConflictSettled, Assembled)
-    events = {event.__name__ for event in get_args(Event) if event not in elsewhere}
+    elsewhere = (Erased, Purged, Switched, Migrated)
+    not_yet = (Planned, CallPlanned, ConflictSettled, Assembled, TimerSet, TimerFired)
+    events = {event.__name__ for event in get_args(Event) if event not in (*elsewhere, *not_yet)}
     ends = {"at a port", "at a moment", "in a commit", "disk", "closed", "at rest"}
     assert seen == events | {fault for _, fault in FAULTS} | ends
 

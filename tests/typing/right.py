@@ -1,6 +1,7 @@
 """A user's module in which a type checker has nothing to find: mypy --strict and pyright accept every line of it."""
 
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import attrs
 
@@ -9,17 +10,23 @@ from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Failed,
     Failure,
     History,
+    Migration,
     Newest,
     Parallel,
+    Person,
     Recorded,
     State,
     Transient,
+    Wait,
     Workflow,
     any_state,
+    contract,
     specialist,
+    upcaster,
 )
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Refuse, Verdict
@@ -187,6 +194,69 @@ class Nested(Workflow[Ticket], version="1"):
     skip = both.left.triaging.to(both.left.ready, on=Failed[Transient])
     joined = both.to(sent, on=Done)
     gave_up = any_state.to(sent, on=Failed)
+
+
+# Time and people: a wait is a state's work, a person is a specialist, and Elapsed brings nothing.
+editor = Person("editor", version="1", takes=Draft, gives=Review, within=timedelta(days=2), otherwise=Review(False))
+
+
+def plain_request(ticket: Ticket) -> Request:
+    return Request(ticket, "bug")
+
+
+def monday(ticket: Ticket) -> datetime:
+    return datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Waiting(Workflow[Ticket], version="1", within=timedelta(days=30)):
+    class all(Compound, initial=True, within=86400):
+        resting = State(Wait(60), initial=True)
+        later = State(Wait(until=monday), says="not before monday")
+        over = State(final=True)
+        rested = resting.to(later, on=Elapsed)
+        begun = later.to(over, on=Elapsed)
+
+    drafting = State(write, give=plain_request)
+    asking = State(editor, fallback=[editor], within=timedelta(days=7))
+    mixed = State(critic, fallback=[editor])
+    sent = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = all.to(drafting, on=Done)
+    drafted = drafting.to(asking, on=Completed[Draft])
+    asked = asking.to(sent, on=Completed[Review], cond=lambda review: review.ok)
+    again = asking.to(mixed, on=Completed[Review])
+    seen = mixed.to(sent, on=Completed[Review])
+    late = any_state.to(lost, on=Elapsed)
+    gave_up = any_state.to(lost, on=Failed)
+
+
+# A contract in another version is the class that it was.
+@contract(version="2")
+@attrs.frozen
+class Memo:
+    lines: tuple[str, ...]
+
+
+@upcaster(Memo, "1")
+def in_lines(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"lines": stored["text"].split()}
+
+
+@specialist("file", version="1", effect="pure")
+async def file(memo: Memo) -> Ticket:
+    return Ticket(" ".join(Memo(memo.lines).lines))
+
+
+class Filing(Workflow[Memo], version="2", migrations=[Migration("Filing@1", states={"storing": "filing"})]):
+    filing = State(file, initial=True)
+    done = State(final=True)
+    filed = filing.to(done, on=Completed[Ticket], cond=lambda ticket: ticket.subject != "")
+    other = filing.to(done, on=Completed[Ticket])
+    gave_up = any_state.to(done, on=Failed)
+
+
+async def move(engine: Engine) -> list[str]:
+    return await engine.migrate("run", Filing, by="ops", why="release 2")
 
 
 # A run starts with the workflow's input.

@@ -6,11 +6,24 @@ takes a bare Failed to be of any failure.
 
 # ruff: noqa: F821
 
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
-from statecore import Completed, Failed, Failure, State, Workflow, any_state, specialist
+from statecore import (
+    Completed,
+    Failed,
+    Failure,
+    Migration,
+    Person,
+    State,
+    Wait,
+    Workflow,
+    any_state,
+    contract,
+    specialist,
+    upcaster,
+)
 from statecore.engine import Engine
 from statecore.guard import Pass, Question, Verdict
 from statecore.ledger import Ledger
@@ -111,11 +124,36 @@ async def fails_oddly(ticket: Ticket) -> Triage:
     return Triage("bug", 1.0)
 
 
+nameless = Person("nameless", takes=Draft, gives=Review)  # E: no version
+editor = Person("editor", version="1", takes=Draft, gives=Review)
+asks_another = State(triage, fallback=[editor])  # E: the editor takes a Draft
+waits = State(Wait("3 days"))  # E: a text is no length of time
+
+
 async def start(engine: Engine) -> None:
     await engine.start(Support, Ticket("help"))
     await engine.start(Support, Draft("help"))  # E: a run starts with the workflow's input
     await engine.start(Support, "help")  # E: and with nothing else
     await engine.start(Ticket, Ticket("help"))  # E: only a workflow is started
+
+
+@contract(version=2)  # E: a version is text
+@attrs.frozen
+class Memo:
+    lines: tuple[str, ...]
+
+
+@upcaster(Memo, "1")  # E: a function over plain data
+def in_lines(memo: Memo) -> Memo:
+    return Memo(memo.linse)  # E: a misspelt field, seen through the decorator
+
+
+@upcaster(Memo, "1")
+def from_text(stored: dict[str, Any]) -> dict[str, Any]:
+    return Memo(("a",))  # E: and gives plain data
+
+
+Migration("Filing@1", states=["storing"])  # E: names of states with what they are called
 
 
 def topic(made: Request) -> str:
