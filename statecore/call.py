@@ -24,9 +24,11 @@ class CallState(StrEnum):
 @attrs.frozen
 class Call:
     """`id` is `state#entry`: the n-th time that the state was entered; of a part of a plan, `state#entry/part`, and
-    `type` is then the name of the specialist that was planned. `specialist` is name@version. `attempt` counts from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
-    the last attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the
-    world as it was. `kind`: as in `CallStarted`. `since` and `wake`: seconds since the epoch; a person's deadline is the wake of the call.
+    `type` is then the name of the specialist that was planned. `specialist` is name@version. `attempt` counts from 1
+    for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why the last
+    attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the world as
+    it was. `kind`: as in `CallStarted`. `since` and `wake`: seconds since the epoch; a person's deadline is the wake of
+    the call.
     """
 
     run: str

@@ -15,9 +15,9 @@ or not at all.
    with nothing after it makes the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
    What a call of a plan ends in is asked of the plan instead (`planning.py`); what the plan ends in is the state's.
 5. A place that is entered and has a time gets a timer; what it is over for is looked up as any outcome is, and never
-   before its time. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
-   the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same
-   turn.
+   before its time. Every state entered that has something to do wants its call: the hand-over makes the request of
+   recorded values, the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3
+   again, in the same turn.
 6. A person who is asked is a call that nobody makes. What is no answer is refused to the one who gives it, and changes
    nothing; the deadline brings the next fallback, the declared answer, or Failed[TimedOut].
 

@@ -69,8 +69,9 @@ def _transition(
 class State(_Source):
     """A named place; may have one thing to do.
 
-    `does`: the specialist called when the state is entered, a plan of calls, or the `Wait` until it is left. `give`: the function that makes its request of recorded
-    values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
+    `does`: the specialist called when the state is entered, a plan of calls, or the `Wait` until it is left. `give`: the
+    function that makes its request of recorded values, filled by the types of its parameters; without one, the newest
+    value of the type that the specialist takes.
     `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
     contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take.
     `within`: the deadline of the state, from each time it is entered; its passing is `Elapsed`. `says`: a sentence for

@@ -160,8 +160,8 @@ class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
-    often entered. `calls`: the open ones, by id. `plans`: the open ones, by `state#entry`. `timers`: the open ones, by their state. `outcome`: completed, failed, partial or cancelled once the run is
-    finished, "" before.
+    often entered. `calls`: the open ones, by id. `plans`: the open ones, by `state#entry`. `timers`: the open ones, by
+    their state. `outcome`: completed, failed, partial or cancelled once the run is finished, "" before.
     """
 
     id: str = ""
