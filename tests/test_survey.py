@@ -155,7 +155,11 @@ def tried(machine: Machine, value: Any) -> "Most":
                 found.append(Elapsed(call=call.id))
             elif call.kind == "person":
                 giving = machine.chart.state(call.state).specialists[call.rank]
-                found += [Completed(v, call.id, by=(giving.who or ("me",))[0]) for given in giving.gives for v in VARIANTS[given.cls]]
+                found += [
+                    Completed(v, call.id, by=(giving.who or ("me",))[0])
+                    for given in giving.gives
+                    for v in VARIANTS[given.cls]
+                ]
             elif call.status is CallState.STARTED:
                 giving = machine.chart.state(call.state).specialists[call.rank]
                 found += [Completed(v, call.id) for given in giving.gives for v in VARIANTS[given.cls]]
