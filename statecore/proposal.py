@@ -15,9 +15,10 @@ from typing import Any
 
 import attrs
 
-from statecore.errors import BadInput
+from statecore.errors import BadInput, UnknownSpecialist
 from statecore.failures import PlanRefused, told
 from statecore.plan import Part
+from statecore.routing import route
 from statecore.specialist import Specialist
 from statecore.strictjson import parse
 
@@ -28,7 +29,7 @@ WORDS = 3
 @attrs.frozen
 class Proposed:
     """One call. `type`: the name of a specialist. `request`: JSON text, as that specialist's contract has it. `after`:
-    ids of the calls that it waits for.
+    ids of the calls that it waits for. `needs`: what the specialist has to be able to do besides.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Proposed:
     description: str
     request: str
     after: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -44,16 +46,18 @@ class Proposal:
 
 
 def parts_of(proposal: Proposal, of: Sequence[Specialist[Any, Any]]) -> list[Part]:
-    """The parts that a proposal asks for. Raises PlanRefused: `known type`, `described` or `contract`. Ids, order and
+    """The parts that a proposal asks for. Raises PlanRefused: `known type` (also where nobody of that type can do what
+    is needed), `described` or `contract`. Ids, order and
     bounds are for the plan to judge.
     """
-    known = {specialist.name: specialist for specialist in of}
-    return [_part(call, known) for call in proposal.calls]
+    return [_part(call, of) for call in proposal.calls]
 
 
-def _part(call: Proposed, known: dict[str, Specialist[Any, Any]]) -> Part:
-    if (specialist := known.get(call.type)) is None:
-        raise PlanRefused("known type", f"expected one of {', '.join(known)}, found {call.type!r}", (call.id,))
+def _part(call: Proposed, of: Sequence[Specialist[Any, Any]]) -> Part:
+    try:
+        specialist = route(call.type, of, call.needs)
+    except UnknownSpecialist as unknown:
+        raise PlanRefused("known type", str(unknown), (call.id,)) from None
     if len(call.description.split()) < WORDS:
         why = f"expected a description of at least {WORDS} words, found {call.description!r}"
         raise PlanRefused("described", why, (call.id,))

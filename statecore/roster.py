@@ -74,6 +74,8 @@ class Entry:
         yield f"  {made.kind}, effect {made.effect}{', derives' if made.derives else ''}"
         fails = f", fails with {', '.join(f.__name__ for f in made.fails)}" if made.fails else ""
         yield f"  takes {full(made.takes.id)}, gives {' | '.join(full(given.id) for given in made.gives)}{fails}"
+        if made.can:
+            yield f"  can {', '.join(made.can)}"
         for place in self.places:
             yield f"  in {place}"
         for call in doing.calls:
@@ -92,6 +94,7 @@ class Entry:
             "kind": made.kind,
             "effect": made.effect,
             "derives": made.derives,
+            "can": list(made.can),
             "takes": full(made.takes.id),
             "gives": [full(given.id) for given in made.gives],
             "fails": [failure.__name__ for failure in made.fails],

@@ -1,7 +1,7 @@
 """Prompt chaining: an outline, a text, a translation, with a gate between the steps.
 
-    statecore run chaining:Chaining --input '{"subject": "tides", "points": 3}'
-    statecore run chaining:Chaining --input '{"subject": "tides", "points": 1}'     # stopped by the gate
+statecore run chaining:Chaining --input '{"subject": "tides", "points": 3}'
+statecore run chaining:Chaining --input '{"subject": "tides", "points": 1}'     # stopped by the gate
 """
 
 import attrs

@@ -1,7 +1,7 @@
 """Evaluator and optimizer: one writes, another judges, and the remarks go back, a bounded number of times.
 
-    statecore run improving:Improving --input '{"theme": "rain", "lines": 2}'
-    statecore run improving:Improving --input '{"theme": "rain", "lines": 9}'     # never good enough
+statecore run improving:Improving --input '{"theme": "rain", "lines": 2}'
+statecore run improving:Improving --input '{"theme": "rain", "lines": 9}'     # never good enough
 """
 
 import attrs

@@ -1,8 +1,8 @@
 """Routing: what came in decides who works on it, by a table that can be read.
 
-    statecore run routing:Routing --input '{"text": "My invoice is wrong."}'
-    statecore run routing:Routing --input '{"text": "The app crashes."}'
-    statecore run routing:Routing --input '{"text": "Hello!"}'
+statecore run routing:Routing --input '{"text": "My invoice is wrong."}'
+statecore run routing:Routing --input '{"text": "The app crashes."}'
+statecore run routing:Routing --input '{"text": "Hello!"}'
 """
 
 from typing import Literal

@@ -1,8 +1,8 @@
 """Parallelisation: three checks at once, and a result also where one of them has failed.
 
-    statecore run sectioning:Sectioning --input '{"text": "The tide comes twice a day."}'
-    statecore run sectioning:Sectioning --input '{"text": "the tide comes twice a day"}'          # a remark
-    statecore run sectioning:Sectioning --input '{"text": "The tide, in \u4e09 words."}'          # one check fails
+statecore run sectioning:Sectioning --input '{"text": "The tide comes twice a day."}'
+statecore run sectioning:Sectioning --input '{"text": "the tide comes twice a day"}'          # a remark
+statecore run sectioning:Sectioning --input '{"text": "The tide, in \u4e09 words."}'          # one check fails
 """
 
 import attrs

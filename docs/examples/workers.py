@@ -1,7 +1,7 @@
 """Orchestrator and workers: a planner says how many chapters there are, each gets a writer, one edits them all.
 
-    statecore run workers:Workers --input '{"subject": "tides", "chapters": 4}'
-    statecore run workers:Workers --input '{"subject": "tides", "chapters": 400}'     # more than anybody asked for
+statecore run workers:Workers --input '{"subject": "tides", "chapters": 4}'
+statecore run workers:Workers --input '{"subject": "tides", "chapters": 400}'     # more than anybody asked for
 """
 
 import attrs
