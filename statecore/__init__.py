@@ -28,6 +28,9 @@ from statecore.messages import Failed as Failed
 from statecore.messages import Signal as Signal
 from statecore.migration import Migration as Migration
 from statecore.person import Person as Person
+from statecore.plan import Missing as Missing
+from statecore.plan import Part as Part
+from statecore.plan import Plan as Plan
 from statecore.run import Run as Run
 from statecore.specialist import Specialist as Specialist
 from statecore.specialist import specialist as specialist

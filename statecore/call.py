@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from statecore.events import Payload
+from statecore.events import Payload, part_of
 
 
 class CallState(StrEnum):
@@ -23,10 +23,12 @@ class CallState(StrEnum):
 
 @attrs.frozen
 class Call:
-    """`id` is `state#entry`: the n-th time that the state was entered. `specialist` is name@version. `attempt` counts
-    from 1 for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why
-    the last attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the
-    world as it was. `kind`: as in `CallStarted`. `copied`: it was in flight in the run that this one was forked from. `since` and `wake`: seconds since the epoch; a person's deadline is the wake of the call.
+    """`id` is `state#entry`: the n-th time that the state was entered; of a part of a plan, `state#entry/part`, and
+    `type` is then the name of the specialist that was planned. `specialist` is name@version. `attempt` counts from 1
+    for each specialist; `rank` is 0 for the state's own specialist and n for its n-th fallback. `faults`: why the last
+    attempt was rejected. `untouched`: every attempt of this specialist that is over is known to have left the world as
+    it was. `kind`: as in `CallStarted`. `since` and `wake`: seconds since the epoch; a person's deadline is the wake of
+    the call.
     """
 
     run: str
@@ -45,6 +47,7 @@ class Call:
     why: str = ""
     untouched: bool = True
     kind: str = ""
+    type: str = ""
     copied: bool = False
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
@@ -59,6 +62,10 @@ class Call:
     def child(self) -> str:
         """The run that does the work of this attempt, where a workflow does: a stream of its own for each attempt."""
         return child_of(self.run, self.id, self.rank, self.attempt)
+
+    @property
+    def part(self) -> str:
+        return part_of(self.id)
 
     @property
     def key(self) -> str:

@@ -12,13 +12,17 @@ from typing import Any, NoReturn, get_type_hints
 
 import attrs
 
+from statecore.call import Call
+from statecore.contract import named as named
 from statecore.contract import spelled
 from statecore.declare import History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
-from statecore.failures import ENGINE_FAILURES, Failure, covered
+from statecore.failures import ENGINE_FAILURES, PLAN_FAILURES, Failure, covered
 from statecore.guard import Guard
 from statecore.messages import Completed, Done, Elapsed, Failed, Signal, Trigger, members, pattern, spell
 from statecore.person import Person
+from statecore.plan import Part
+from statecore.plancheck import declared
 from statecore.specialist import Specialist, check_failure
 from statecore.versions import id_of, name_of
 from statecore.wait import Wait, seconds
@@ -109,7 +113,7 @@ class Chart:
     @cached_property
     def working(self) -> tuple[Node, ...]:
         """The states that have something to do."""
-        return tuple(node for node in self.nodes.values() if node.state is not None and node.state.does is not None)
+        return tuple(node for node in self.nodes.values() if node.state is not None and node.state.works)
 
     @cached_property
     def composed(self) -> bool:
@@ -120,7 +124,7 @@ class Chart:
     def failing(self) -> tuple[Node, ...]:
         """The states whose own work may fail: a call, or a function that says until when to wait."""
         states = [(node, node.state) for node in self.nodes.values() if node.state is not None]
-        return tuple(node for node, state in states if state.does or (state.wait and state.wait.until))
+        return tuple(node for node, state in states if state.works or (state.wait and state.wait.until))
 
     @cached_property
     def timed(self) -> dict[str, float | None]:
@@ -142,6 +146,18 @@ class Chart:
         state = self.nodes[path].state
         assert state is not None
         return state
+
+    def work(self, call: Call) -> State | Part:
+        """What says how a call is made: its state, or its part of the state's plan."""
+        state = self.state(call.state)
+        return state if state.plan is None else state.plan.part(call.part, call.type)
+
+    def gives(self, path: str) -> tuple[type, ...]:
+        """The classes that a state may end well in."""
+        state = self.state(path)
+        if state.plan is not None:
+            return (state.plan.gives,)
+        return tuple(dict.fromkeys(given.cls for each in state.specialists for given in each.gives))
 
 
 def scan(cls: type, takes: type, version: str, within: Any = None) -> Chart:
@@ -373,7 +389,7 @@ def _bodies(chart: Chart) -> None:
 
 def _state(chart: Chart, node: Node, state: State) -> None:
     path = node.path
-    if node.final and (state.does or state.wait or state.initial or node.within):
+    if node.final and (state.works or state.plan or state.wait or state.initial or node.within):
         chart.wrong(
             f"`{path}` is final, so it has nothing to do and is not initial: put the work into a state before it"
         )
@@ -384,20 +400,33 @@ def _state(chart: Chart, node: Node, state: State) -> None:
             f"`{path}` has an outcome, which only a final state of the workflow itself has: drop `outcome=` or mark it"
             " `final=True`"
         )
-    if state.does is None and (state.give or state.attempts != 1 or state.guards or state.fallback or state.limited):
+    policies = state.give or state.attempts != 1 or state.guards or state.fallback or state.limited
+    if state.plan is not None:
+        if policies:
+            chart.wrong(
+                f"`{path}` has a plan, whose parts say how each is called: write `give`, `attempts`, `fallback`,"
+                " `guards` and `timeout` into a Part(...)"
+            )
+        declared(state.plan, lambda what: chart.wrong(f"`{path}`: {what}"))
+    elif state.does is None and policies:
         chart.wrong(
             f"`{path}` has nothing to do, so `give`, `attempts`, `fallback`, `guards` and `timeout` say nothing: name a"
             " specialist or drop them"
         )
     if state.wait:
         _wait(chart, node, state.wait)
-    if not (type(state.attempts) is int and state.attempts >= 1):
-        chart.wrong(f"`{path}`: attempts={state.attempts!r}, expected a whole number from 1 up")
-    if not (type(state.timeout) in (int, float) and 0 < state.timeout < math.inf):
-        chart.wrong(f"`{path}`: timeout={state.timeout!r}, expected seconds above 0")
-    for specialist in state.specialists:
-        _work(chart, path, state, specialist)
-    for guard in state.guards:
+    for work in state.works or (state,):
+        _policies(chart, f"{path}/{work.id}" if isinstance(work, Part) else path, work)
+
+
+def _policies(chart: Chart, path: str, work: State | Part) -> None:
+    if not (type(work.attempts) is int and work.attempts >= 1):
+        chart.wrong(f"`{path}`: attempts={work.attempts!r}, expected a whole number from 1 up")
+    if not (type(work.timeout) in (int, float) and 0 < work.timeout < math.inf):
+        chart.wrong(f"`{path}`: timeout={work.timeout!r}, expected seconds above 0")
+    for specialist in work.specialists:
+        _work(chart, path, work, specialist)
+    for guard in work.guards:
         _guard(chart, path, guard)
 
 
@@ -412,7 +441,7 @@ def _wait(chart: Chart, node: Node, wait: Wait) -> None:
         chart.wrong(f"`{node.path}`: a Wait is over when its time is, so `within` says nothing: drop one of the two")
 
 
-def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
+def _work(chart: Chart, path: str, state: State | Part, specialist: Any) -> None:
     if not isinstance(specialist, Specialist):
         remedy = "decorate the function with @specialist(...)"
         if hasattr(specialist, "machine"):
@@ -437,7 +466,7 @@ def _work(chart: Chart, path: str, state: State, specialist: Any) -> None:
         )
 
 
-def _called(state: State) -> bool:
+def _called(state: State | Part) -> bool:
     return any(not isinstance(specialist, Person) for specialist in state.specialists)
 
 
@@ -457,12 +486,6 @@ def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
                 f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure"
             )
         check_failure(failure)
-
-
-def named(value: object) -> str:
-    """How a message calls what somebody wrote: by its name, or by what it is."""
-    name = getattr(value, "__name__", None)
-    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _given(specialist: Specialist[Any, Any]) -> str:
@@ -489,8 +512,10 @@ def contracts(chart: Chart) -> list[type]:
             found |= dict.fromkeys(
                 (specialist.takes.cls, *(given.cls for given in specialist.gives), *specialist.fails)
             )
-        for guard in chart.state(node.path).guards:
-            found |= dict.fromkeys(guard.fails)
+        for work in chart.state(node.path).works:
+            found |= dict.fromkeys(failure for guard in work.guards for failure in guard.fails)
+        if (plan := chart.state(node.path).plan) is not None:
+            found |= dict.fromkeys((plan.gives, *PLAN_FAILURES))
     for arrow in chart.arrows:
         if arrow.kind not in (Done, Elapsed):
             found |= dict.fromkeys(arrow.payloads)
@@ -521,7 +546,7 @@ def _names(chart: Chart) -> None:
 def _comes(chart: Chart, arrow: Arrow) -> None:
     """A trigger that never comes: the source has nothing to do that ends so."""
     inside = [node for node in chart.working if arrow.source in chart.chain(node.path)]
-    given = dict.fromkeys(given.cls for node in inside for s in chart.state(node.path).specialists for given in s.gives)
+    given = dict.fromkeys(given for node in inside for given in chart.gives(node.path))
     if arrow.kind is Completed:
         for payload in arrow.payloads:
             if not any(issubclass(cls, payload) for cls in given):

@@ -14,10 +14,13 @@ import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.contract import spelled
-from statecore.failures import Broken, Exhausted, Failure, NotDone, Refused
+from statecore.declare import State
+from statecore.failures import Broken, Conflicting, Exhausted, Failure, Incomplete, NotDone, PlanRefused, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover, reply
 from statecore.messages import Elapsed, Failed
 from statecore.person import Person
+from statecore.plan import Part, Plan
+from statecore.planhandover import PlanOf, plan_handover
 from statecore.table import Config, Letter, Move, Question, Table, answers, leaves, payload_types
 from statecore.versions import full_id, id_of, name_of, version_of
 
@@ -46,15 +49,22 @@ class Facts:
     edges: tuple[Edge, ...]
 
 
-def check(chart: Chart, table: Table) -> dict[str, Handover]:
-    """The compiled hand-over of each working state. Raises DefinitionError at the first thing that cannot be right."""
+def check(chart: Chart, table: Table) -> tuple[dict[str, Handover], dict[str, PlanOf]]:
+    """The compiled hand-over of each working state, and the plan of each that has one. Raises DefinitionError at the
+    first thing that cannot be right.
+    """
     facts = Facts(chart, table, edges_of(chart, table))
     for rule in (_reached, _failures_come, _answered, _overdue_answered, _not_shadowed, _ends, _bounded):
         rule(facts)
-    handovers = {node.path: handover(chart, node.path) for node in chart.failing}
+    states = {node.path: chart.state(node.path) for node in chart.failing}
+    handovers = {path: handover(chart, path) for path, state in states.items() if state.plan is None}
     for path, compiled in handovers.items():
         _assigned(facts, compiled, _taker(chart, path, compiled), f"`{path}`", _entering(path))
-    return handovers
+    plans = {path: plan_handover(chart, path) for path, state in states.items() if state.plan is not None}
+    for path, plan in plans.items():
+        for function in plan.functions():
+            _assigned(facts, function.outer, function.outer.text, f"`{path}`", _entering(path))
+    return handovers, plans
 
 
 def replies(chart: Chart, table: Table) -> dict[str, Handover]:
@@ -80,15 +90,38 @@ def may_fail(chart: Chart, node: Node) -> dict[type[Failure], str]:
     if state.wait is not None:
         return {Broken: "a function that raises"}
     found: dict[type[Failure], str] = {}
-    for specialist in state.specialists:
+    for work in state.works:
+        if state.plan is None or state.plan.ends_with(work):  # type: ignore[arg-type]
+            found |= {failure: who for failure, who in work_fails(work).items() if failure not in found}
+    if state.plan is not None:
+        found |= plan_fails(state.plan)
+    elif state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
+        found.setdefault(Broken, "a hand-over or condition that raises")
+    return found
+
+
+def work_fails(work: State | Part) -> dict[type[Failure], str]:
+    """How a call may fail, each failure with who gives it."""
+    found: dict[type[Failure], str] = {}
+    for specialist in work.specialists:
         found |= {failure: f"`{specialist.name}`" for failure in specialist.may_fail() if failure not in found}
         if specialist.unknowable:
             found.setdefault(NotDone, "a person who settles the call")
-    for guard in state.guards:
+    for guard in work.guards:
         found |= {failure: f"guard `{guard.name}`" for failure in guard.fails if failure not in found}
     found.setdefault(Refused, "a guard of the engine")
-    if state.give or any(arrow.cond for arrow in chart.arrows if arrow.source in chart.chain(node.path)):
-        found.setdefault(Broken, "a hand-over or condition that raises")
+    return found
+
+
+def plan_fails(plan: Plan) -> dict[type[Failure], str]:
+    """How a plan may fail besides its parts."""
+    found: dict[type[Failure], str] = {Broken: "a function of the plan that raises"}
+    if plan.make:
+        found[PlanRefused] = "a plan that breaks a rule"
+    if plan.complete:
+        found[Incomplete] = f"`{plan.complete.__name__}`"
+    if plan.conflicts:
+        found[Conflicting] = "answers that differ"
     return found
 
 

@@ -199,17 +199,24 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
 @cli.command()
 @_run_id
 @click.option("--at", type=int, metavar="N", help="As it was after its first N events.")
+@click.option("--call", metavar="CALL", help="One call of a plan alone, as `state#entry/part`, with all that it gave.")
 @_db
 @_json
-def show(name: str, at: int | None, db: str, as_json: bool) -> None:
+def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) -> None:
     """Show a run: where it is, how it got there, what comes next."""
+    from statecore import record
     from statecore.inquiry import shown
 
     found = _run(shown(_database(db), name, at))
-    if as_json:
-        _print_json(present.as_json(found.run))
+    if call is not None:
+        _print_json(record.record(found.turns, found.run.id, call).plain())
         return
-    _print(*present.overview(found.run, found.turns, found.whole, _options(db), time.time(), found.below))
+    parts = record.records(found.turns)
+    if as_json:
+        _print_json({**present.as_json(found.run), "plans": [part.plain() for part in parts]})
+        return
+    which = (found.run, found.turns, found.whole, _options(db), time.time())
+    _print(*present.overview(*which, found.below, record.table(parts)))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
         _print(

@@ -175,6 +175,12 @@ def spelled(hint: Any, members: bool = False) -> str:
     return f"{origin.__name__}[{', '.join(spelled(arg, members) for arg in args)}]" if origin else str(hint)
 
 
+def named(value: object) -> str:
+    """How a message calls what somebody wrote: by its name, or by what it is."""
+    name = getattr(value, "__name__", None)
+    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+
+
 def fields_of(cls: type) -> Sequence[Any]:
     """The attributes of an attrs class, their types as they are."""
     attrs.resolve_types(cls, include_extras=True)

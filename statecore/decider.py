@@ -1,4 +1,4 @@
-"""Theory of operation. Everything that decides is in this file, and it waits for nothing.
+"""Theory of operation. Everything that decides is in this file, and for plans in `planning.py`. It waits for nothing.
 
 A run is where its chart is, the values recorded so far, and the calls that are open. An input (an outcome, a
 signal, a wait that is over, a crash that cut a call) is answered by one turn: a list of events, appended together
@@ -13,10 +13,11 @@ or not at all.
 4. The table gives the row for (configuration, letter). Its questions are answered by the payload and by the run, and
    the answers are recorded with the move: a condition that changes later cannot rewrite the past. A used-up bound
    with nothing after it makes the outcome Failed[Exhausted]; a condition that raises makes it Failed[Broken].
+   What a call of a plan ends in is asked of the plan instead (`planning.py`); what the plan ends in is the state's.
 5. A place that is entered and has a time gets a timer; what it is over for is looked up as any outcome is, and never
-   before its time. Every state entered that has something to do wants its call: the hand-over makes the request of recorded values,
-   the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3 again, in the same
-   turn.
+   before its time. Every state entered that has something to do wants its call: the hand-over makes the request of
+   recorded values, the guards are asked, and the call starts, is deferred, or is refused; a refusal goes through 3
+   again, in the same turn.
 6. A person who is asked is a call that nobody makes. What is no answer is refused to the one who gives it, and changes
    nothing; the deadline brings the next fallback, the declared answer, or Failed[TimedOut].
 
@@ -29,6 +30,7 @@ from typing import Any
 
 import attrs
 
+from statecore import planning
 from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.chart import START
@@ -54,6 +56,7 @@ from statecore.events import (
     SignalTaken,
     TimerFired,
     TimerSet,
+    plan_of,
 )
 from statecore.failures import (
     Broken,
@@ -74,6 +77,8 @@ from statecore.guard import Defer, Pass, Question, Refuse
 from statecore.handover import SIGNAL, Handover, Param, Recorded
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.person import Person
+from statecore.plan import Part
+from statecore.planning import first
 from statecore.run import Draft, Run, Value
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
@@ -125,6 +130,7 @@ class _Turn:
     def __init__(self, machine: Machine, run: Run, at: float, admission: Admission) -> None:
         self.machine, self.run, self.at, self.admission = machine, Draft(run, at), at, admission
         self.events: list[Event] = []
+        self.going: set[str] = set()
 
     def emit(self, *events: Event) -> None:
         for event in events:
@@ -282,7 +288,7 @@ class _Turn:
         else:
             value = self.pack(person.otherwise)
             self.emit(CallCompleted(call.id, value, call.attempt, why=why))
-            self.fire(call.state, Completed, value.live)
+            self.ended(call, Completed, value.live)
 
     def interrupted(self, input: Interrupted) -> None:
         call = self.run.calls.get(input.call)
@@ -291,9 +297,8 @@ class _Turn:
         if call.effect == "once":
             self.unknown(call, input.why)
         elif call.cuts >= MAX_CUTS:
-            self.emit(
-                CallUnknown(call.id, f"the process ended {call.cuts + 1} times while it was in flight", call.attempt)
-            )
+            why = f"the process ended {call.cuts + 1} times while it was in flight"
+            self.parked(CallUnknown(call.id, why, call.attempt))
         else:
             self.admit(again(call, call.attempt, call.cuts + 1), call)
 
@@ -316,13 +321,13 @@ class _Turn:
             )
         contract = person.gives_named(name_of(type(input.value))) or person.gives[0]
         value = contract.pack(input.value)
-        guard, verdict = self.admission.ask("after", self.state(call).guards, self.question(call, value.live))
+        guard, verdict = self.admission.ask("after", self.work(call).guards, self.question(call, value.live))
         if isinstance(verdict, Refuse):
             raise BadInput(
                 f"guard {guard} does not admit this answer to {call.id}: {verdict.why}: answer something else"
             )
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, trusted=guard))
-        self.fire(call.state, Completed, value.live)
+        self.ended(call, Completed, value.live)
 
     def completed(self, call: Call, input: Completed[Any]) -> None:
         specialist = self.specialist(call)
@@ -336,18 +341,18 @@ class _Turn:
             self.failed(call, Rejected(f"contract {given}", fault.faults), input)
             return
         question = self.question(call, value.live)
-        guard, verdict = self.admission.ask("after", self.state(call).guards, question)
+        guard, verdict = self.admission.ask("after", self.work(call).guards, question)
         if isinstance(verdict, Refuse):
             self.failed(call, self.named(call, verdict) or Rejected(guard, (verdict.why,)), input, value)
             return
         trusted = guard or (DERIVED if specialist.derives and self.trusted(call) else "")
         warnings = tuple(printable(warning)[:2000] for warning in input.warnings)
         self.emit(CallCompleted(call.id, value, call.attempt, input.by, input.why, warnings, trusted))
-        self.fire(call.state, Completed, value.live)
+        self.ended(call, Completed, value.live)
 
     def believable(self, call: Call, failure: Failure, settled: bool) -> Failure:
         """The failure itself where it is one that the call may end in; Crashed for any other."""
-        declared = (*self.specialist(call).may_fail(), *(f for guard in self.state(call).guards for f in guard.fails))
+        declared = (*self.specialist(call).may_fail(), *(f for guard in self.work(call).guards for f in guard.fails))
         if isinstance(failure, declared) or (settled and isinstance(failure, NotDone)):
             if isinstance(failure, OutcomeUnknown) or not (fault := self.unfit(call, failure)):
                 return failure
@@ -372,6 +377,10 @@ class _Turn:
             return f"a failure that breaks its own contract ({told(fault)})"
         letter = self.machine.table.letter(call.state, Failed, type(failure))
         answered = letter is not None and self.machine.table.rows.get((self.run.config, letter)) is not None
+        if (plan := self.machine.plans.get(call.state)) and not plan.plan.ends_with(
+            plan.plan.part(call.part, call.type)
+        ):
+            return ""
         return "" if answered else f"no failure that anything answers in `{self.run.config}`"
 
     def failed(
@@ -394,18 +403,18 @@ class _Turn:
             self.admit(first(call.id, following, call.rank + 1), call)
         else:
             self.emit(event)
-            self.fire(call.state, Failed, failure)
+            self.ended(call, Failed, failure)
 
     def again(self, call: Call, failure: Failure) -> bool:
         """Whether another attempt may mend it. A person is not asked the same thing twice."""
         able = call.effect != "once" and call.kind != "person" and mendable(failure)
-        return able and call.attempt < self.state(call).attempts
+        return able and call.attempt < self.work(call).attempts
 
     def following(self, call: Call, untouched: bool) -> Specialist[Any, Any] | None:
         """The fallback that may be tried: after an effect only if it is known of every attempt that nothing
         happened.
         """
-        specialists = self.state(call).specialists
+        specialists = self.work(call).specialists
         safe = call.effect == "pure" or (call.untouched and untouched)
         return specialists[call.rank + 1] if safe and call.rank + 1 < len(specialists) else None
 
@@ -413,10 +422,22 @@ class _Turn:
         """Parked, unless a transition names Failed[OutcomeUnknown]."""
         failure = OutcomeUnknown(why)
         if self.machine.table.letter(call.state, Failed, OutcomeUnknown) is None:
-            self.emit(CallUnknown(call.id, why, call.attempt))
+            self.parked(CallUnknown(call.id, why, call.attempt))
         else:
             self.emit(CallFailed(call.id, self.pack(failure), call.attempt))
-            self.fire(call.state, Failed, failure)
+            self.ended(call, Failed, failure)
+
+    def parked(self, event: CallUnknown) -> None:
+        self.emit(event)
+        if (plan := plan_of(event.call)) in self.run.plans:
+            planning.go_on(self, plan)
+
+    def ended(self, call: Call, kind: type, value: Any) -> None:
+        """A call has its outcome: of its plan, or of its state."""
+        if plan_of(call.id) in self.run.plans:
+            planning.landed(self, call.id, value if kind is Failed else None)
+        else:
+            self.fire(call.state, kind, value)
 
     # -- the chart
 
@@ -477,7 +498,8 @@ class _Turn:
                 self.emit(Finished(nodes[path].outcome))
                 return
         self.set_timers(move.entered)
-        due = {path: self.run.entries[path] for path in move.entered if path in self.machine.handovers}
+        machine = self.machine
+        due = {p: self.run.entries[p] for p in move.entered if p in machine.handovers or p in machine.plans}
         # What one state wants may fail at once and move the run on, out of the others or into them again.
         for path, entry in due.items():
             if path in self.run.config.states and self.run.entries[path] == entry and not self.run.outcome:
@@ -505,6 +527,9 @@ class _Turn:
 
     def want(self, path: str) -> None:
         """The call of a state that was just entered."""
+        if path in self.machine.plans:
+            planning.begin(self, path)
+            return
         id = f"{path}#{self.run.entries[path]}"
         state = self.machine.chart.state(path)
         if state.wait is not None:
@@ -552,8 +577,7 @@ class _Turn:
         return f"`{param}`, which {named} should have given; the dependency may have failed"
 
     def may_give(self, path: str, param: Param) -> bool:
-        given = [contract.cls for each in self.machine.chart.state(path).specialists for contract in each.gives]
-        return any(param.fits(path, cls) for cls in given)
+        return any(param.fits(path, cls) for cls in self.machine.chart.gives(path))
 
     def fitting(self, param: Param) -> list[Value]:
         def fits(value: Value) -> bool:
@@ -570,17 +594,17 @@ class _Turn:
         if not param.envelope:
             return live
         made = (value.specialist, value.attempt, value.fallback)
-        return Recorded(live, value.by, *made, value.warnings, value.trusted)
+        return Recorded(live, value.by, *made, value.warnings, value.trusted, value.part)
 
     def admit(self, wanted: CallStarted, before: Call | None) -> None:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
         call = self.run.opening(wanted, CallState.STARTED)
         live = self.specialist(call).takes.unpack(call.request)
-        guard, verdict = self.admission.ask("before", self.state(call).guards, self.question(call, live))
+        guard, verdict = self.admission.ask("before", self.work(call).guards, self.question(call, live))
         if isinstance(verdict, Pass) and call.kind == "workflow" and self.run.depth >= MAX_DEPTH:
             guard, verdict = "depth", Refuse(f"{MAX_DEPTH} runs stand above {self.run.id}, which is as deep as it goes")
         if isinstance(verdict, Pass):
-            asked = self.state(call).specialists[wanted.rank]
+            asked = self.work(call).specialists[wanted.rank]
             within = asked.within if isinstance(asked, Person) else None
             self.emit(wanted if within is None else attrs.evolve(wanted, due=self.at + within))
         elif isinstance(verdict, Defer):
@@ -606,15 +630,15 @@ class _Turn:
             self.admit(wanted, self.run.calls.get(call.id))
         else:
             self.emit(refused)
-            self.fire(call.state, Failed, failure)
+            self.ended(call, Failed, failure)
 
     # -- look-ups
 
-    def state(self, call: Call) -> State:
-        return self.machine.chart.state(call.state)
+    def work(self, call: Call) -> State | Part:
+        return self.machine.chart.work(call)
 
     def specialist(self, call: Call) -> Specialist[Any, Any]:
-        return self.state(call).specialists[call.rank]
+        return self.work(call).specialists[call.rank]
 
     def pack(self, value: Any) -> Payload:
         return self.machine.contracts[id_of(type(value))].pack(value)
@@ -628,14 +652,6 @@ class _Turn:
     def trusted(self, call: Call) -> bool:
         """Whether everything that the request of a call was made of is trusted."""
         return all(self.run.value_at(id).trusted for id in call.reads)
-
-
-def first(
-    id: str, specialist: Specialist[Any, Any], rank: int, reads: tuple[int, ...] = (), request: Payload | None = None
-) -> CallStarted:
-    """The first attempt of a specialist."""
-    kind = "" if specialist.kind == "function" else specialist.kind
-    return CallStarted(id, specialist.id, 1, rank, specialist.effect, reads, request, kind=kind)
 
 
 def again(call: Call, attempt: int, cuts: int) -> CallStarted:

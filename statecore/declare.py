@@ -8,17 +8,13 @@ import attrs
 from statecore.errors import DefinitionError
 from statecore.guard import Guard
 from statecore.messages import Trigger
+from statecore.plan import TIMEOUT as TIMEOUT
+from statecore.plan import Part, Plan, listed
 from statecore.specialist import I, O, Specialist
 from statecore.wait import Span, Wait
 
 P = TypeVar("P")
-V = TypeVar("V")
 Outcome = Literal["completed", "failed", "partial"]
-
-TIMEOUT = 600.0
-"""Seconds an attempt may take where its state says nothing: long enough for a slow model, short enough that a hang is
-seen.
-"""
 
 
 @attrs.define(eq=False)
@@ -82,8 +78,9 @@ def _transition(
 class State(_Source):
     """A named place; may have one thing to do.
 
-    `does`: the specialist called when the state is entered, or the `Wait` until it is left. `give`: the function that makes its request of recorded
-    values, filled by the types of its parameters; without one, the newest value of the type that the specialist takes.
+    `does`: the specialist called when the state is entered, a plan of calls, or the `Wait` until it is left. `give`: the
+    function that makes its request of recorded values, filled by the types of its parameters; without one, the newest
+    value of the type that the specialist takes.
     `attempts`: of each specialist, for failures that another attempt may mend. `fallback`: specialists of the same
     contracts, tried in turn. `guards`: asked before and after each attempt. `timeout`: seconds an attempt may take,
     600 where it says nothing, and of a child workflow as long as that takes. `within`: the deadline of the state, from
@@ -92,7 +89,7 @@ class State(_Source):
 
     def __init__(
         self,
-        does: Specialist[I, O] | Wait | None = None,
+        does: Specialist[I, O] | Plan | Wait | None = None,
         *,
         initial: bool = False,
         final: bool = False,
@@ -105,12 +102,13 @@ class State(_Source):
         within: Span | None = None,
         says: str = "",
     ) -> None:
+        self.plan = does if isinstance(does, Plan) else None
         self.wait = does if isinstance(does, Wait) else None
-        self.does = None if isinstance(does, Wait) else does
+        self.does: Specialist[Any, Any] | None = None if isinstance(does, Plan | Wait) else does
         self.give, self.attempts, self.within, self.says = give, attempts, within, says
         self.timeout, self.limited = TIMEOUT if timeout is None else timeout, timeout is not None
         self.initial, self.final, self.outcome = initial, final, outcome
-        self.fallback, self.guards = _listed("fallback", fallback), _listed("guards", guards)
+        self.fallback, self.guards = listed("State", "fallback", fallback), listed("State", "guards", guards)
         self.touching: list[Transition] = []
 
     def places(self) -> "tuple[Place, ...]":
@@ -127,16 +125,17 @@ class State(_Source):
 
     @property
     def specialists(self) -> tuple[Specialist[Any, Any], ...]:
-        """Its own specialist and then the fallbacks, in the order in which they are tried."""
+        """Its own specialist and then the fallbacks, in the order in which they are tried; of a plan, all of its
+        parts.
+        """
+        if self.plan is not None:
+            return self.plan.specialists
         return (self.does, *self.fallback) if self.does else ()
 
-
-def _listed(option: str, given: Sequence[V]) -> tuple[V, ...]:
-    if not isinstance(given, list | tuple):
-        raise DefinitionError(
-            f"State(..., {option}=...): expected a list, found a {type(given).__name__}: write {option}=[...]"
-        )
-    return tuple(given)
+    @property
+    def works(self) -> "tuple[State | Part, ...]":
+        """What says how a call is made: the state itself, or each part of its plan."""
+        return self.plan.parts if self.plan is not None else (self,) if self.does else ()
 
 
 class Several(_Source):

@@ -743,10 +743,10 @@ class Engine:
                 await asyncio.sleep(0)
 
     async def _attempt(self, held: _Held, machine: Machine, call: Call, onward: list[Call]) -> None:
-        state = machine.chart.state(call.state)
-        specialist = state.specialists[call.rank]
+        work = machine.chart.work(call)
+        specialist = work.specialists[call.rank]
         request = specialist.takes.unpack(call.request)
-        outcome = await self._dispatcher.run(specialist, request, call, state.timeout, self._late)
+        outcome = await self._dispatcher.run(specialist, request, call, work.timeout, self._late)
         if outcome is not None:
             await self._land(held, outcome, onward)
 
@@ -777,7 +777,7 @@ class Engine:
             return
         specialist = self._specialist(held, found)
         if specialist.reconcile is not None and not self._closing:
-            limit = held.machine.chart.state(found.state).timeout
+            limit = held.machine.chart.work(found).timeout
             self._spawn(held, partial(self._ask_receiver, held, found, specialist.reconcile, limit))
 
     async def _ask_receiver(
@@ -900,7 +900,7 @@ class Engine:
 
     def _specialist(self, held: _Held, call: Call) -> Specialist[Any, Any]:
         assert held.machine is not None
-        return held.machine.chart.state(call.state).specialists[call.rank]
+        return held.machine.chart.work(call).specialists[call.rank]
 
     def _door(self, held: _Held, call: Call, name: str) -> Contract[Any]:
         """The contract that a settled result must fit, before it could count as an attempt that failed."""

@@ -12,6 +12,17 @@ from typing import Any
 import attrs
 
 
+def plan_of(call: str) -> str:
+    """The plan that a call belongs to, as `state#entry`; the call itself where it belongs to none."""
+    state, mark, rest = call.rpartition("#")
+    return f"{state}{mark}{rest.partition('/')[0]}"
+
+
+def part_of(call: str) -> str:
+    """The part of a plan that a call is; "" where it is none. `state#entry/part`."""
+    return call.rpartition("#")[2].partition("/")[2]
+
+
 @attrs.frozen
 class Payload:
     """A value of a contract: its name and its canonical JSON. `live` is the same value as an object, where it is at
@@ -180,6 +191,21 @@ class CallLate:
 
 
 @attrs.frozen
+class Planned:
+    """A plan was made: its `parts`, so many, follow in the same turn. `call`: the plan, as `state#entry`.
+
+    `width`: how many of its calls are open at once. `on_failure`: what follows when one has failed for good. `reads`:
+    ids of the values that it was made of.
+    """
+
+    call: str
+    parts: int
+    width: int
+    on_failure: str = "stop"
+    reads: tuple[int, ...] = ()
+
+
+@attrs.frozen
 class TimerSet:
     """`state` (`start`: the run) was entered, and `due` is when its wait is over or its deadline passes, in seconds since
     the epoch. `reads`: ids of the values that the function read which said so.
@@ -188,6 +214,55 @@ class TimerSet:
     state: str
     due: float
     reads: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class CallPlanned:
+    """A part of a plan: a call that starts when those it waits for are done.
+
+    `call`: `state#entry/part`. `type`: the name of its specialist. `after`: ids of the parts that it waits for.
+    `request`: None where it is made when the call starts. `expects`: seconds, for the schedule. `needed`: the plan
+    fails without it. `answers`: the key of the question that several parts answer. `says`: what it is for.
+    """
+
+    call: str
+    type: str
+    after: tuple[str, ...] = ()
+    request: Payload | None = None
+    expects: float = 1.0
+    needed: bool = False
+    answers: str = ""
+    says: str = ""
+
+    @property
+    def part(self) -> str:
+        return part_of(self.call)
+
+
+@attrs.frozen
+class ConflictSettled:
+    """Answers to one key differed. `rule`: what decided. `chosen`: the part whose answer stands, among `parts`."""
+
+    call: str
+    key: str
+    rule: str
+    chosen: str
+    parts: tuple[str, ...]
+
+
+@attrs.frozen
+class Assembled:
+    """A plan is over, and this was made of its results: the outcome of the state.
+
+    `missing`: its parts without a result, each with the reason. `reads`: ids of the values that it was made of.
+    `trusted`: the rule by which it is, "" where it is not.
+    """
+
+    call: str
+    value: Payload
+    missing: tuple[tuple[str, str], ...] = ()
+    reads: tuple[int, ...] = ()
+    trusted: str = ""
 
 
 @attrs.frozen
@@ -291,6 +366,7 @@ class Switched:
 
 Event = (
     RunStarted | Moved | CallStarted | CallAsked | CallDeferred | CallRefused | CallCompleted | CallFailed | CallUnknown | CallLate
+    | Planned | CallPlanned | ConflictSettled | Assembled
     | TimerSet | TimerFired | SignalTaken | SignalRefused | Cancelled | Finished
     | Migrated | ForkedFrom | Erased | Purged | Switched
 )  # fmt: skip

@@ -11,6 +11,9 @@
 ├── `Broken`           a condition or hand-over of the workflow raised
 ├── `Exhausted`        a bounded transition was due once more than it may be taken
 ├── `ChildFailed`      the run of another workflow, which did the work, ended otherwise than with a result
+├── `PlanRefused`      a plan that was made at run time breaks one of its rules
+├── `Incomplete`       what a plan assembled lacks something that was asked for
+├── `Conflicting`      parts of a plan answered the same question differently, and no rule settles it
 ├── `NotDone`          a person settled that an unknown call did not happen
 └── `OutcomeUnknown`   cut between start and completion, and not to be repeated
 
@@ -126,6 +129,42 @@ class ChildFailed(Failure):
 
 
 @attrs.frozen(auto_exc=False)
+class PlanRefused(Failure):
+    """`rule`: the name of the rule that the plan breaks; `why`: what was expected and found; `parts`: ids of those that
+    break it.
+    """
+
+    nothing_happened: ClassVar[bool] = True
+    rule: str
+    why: str = ""
+    parts: tuple[str, ...] = ()
+
+
+@attrs.frozen(auto_exc=False)
+class Incomplete(Failure):
+    """`check`: the name of the function that looked; `items`: what it found missing."""
+
+    check: str
+    items: tuple[str, ...]
+
+
+@attrs.frozen
+class Answer:
+    """What one part of a plan said. `value`: its JSON."""
+
+    part: str
+    value: str
+
+
+@attrs.frozen(auto_exc=False)
+class Conflicting(Failure):
+    """`key`: the question; `answers`: what each part said to it, in the order of the plan."""
+
+    key: str
+    answers: tuple[Answer, ...]
+
+
+@attrs.frozen(auto_exc=False)
 class NotDone(Failure):
     nothing_happened: ClassVar[bool] = True
     why: str = ""
@@ -138,6 +177,9 @@ class OutcomeUnknown(Failure):
 
 ENGINE_FAILURES = (TimedOut, Rejected, Refused, Crashed, Broken, Exhausted, NotDone, OutcomeUnknown)
 """What the engine may give in place of a specialist's own failures, in every run."""
+
+PLAN_FAILURES = (PlanRefused, Incomplete, Conflicting)
+"""What a plan may end in besides the failures of its parts; only workflows with a plan know them."""
 
 SHIPPED: tuple[type[Failure], ...] = (Transient, TimedOut, RateLimited, Unavailable)
 

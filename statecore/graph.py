@@ -11,6 +11,7 @@ from typing import Literal
 from statecore.chart import Chart, Node
 from statecore.contract import spelled
 from statecore.person import Person
+from statecore.plan import Plan
 from statecore.svg import layout as layout
 from statecore.svg import svg
 from statecore.view import Move, View, effect_of, work_of
@@ -141,6 +142,8 @@ def _state_row(view: View, node: Node) -> list[str]:
     marks = ("initial" if node in view.starts_in(node.parent) else "", "**now**" if node.path in view.current else "")
     name = _code(node.path) + "".join(f", {mark}" for mark in marks if mark)
     state = node.state
+    if state is not None and state.plan is not None:
+        return [name, *_plan_cells(state.plan), _cell(node.says)]
     if state is None or state.does is None:
         return [name, _holds(view, node), "", "", "", "", _cell(node.says)]
     fallback = ", ".join(_code(other.id) for other in state.fallback)
@@ -149,6 +152,24 @@ def _state_row(view: View, node: Node) -> list[str]:
     called = state.does.called(state.does.id)
     does = [_code(called) + limit, effect_of(node), str(state.attempts), timeout, fallback]
     return [name, *does, _cell(node.says)]
+
+
+def _plan_cells(plan: Plan) -> list[str]:
+    """What the calls of a plan are, and after which."""
+    does = [
+        _code(part.id) + (f" after {', '.join(map(_code, part.after))}" if part.after else "") for part in plan.parts
+    ]
+    calls = f"a plan of up to {plan.at_most} calls" if plan.make else "a plan"
+    effects, attempts, limits = (
+        ", ".join(dict.fromkeys(each))
+        for each in (
+            [part.does.effect for part in plan.parts],
+            [str(part.attempts) for part in plan.parts],
+            [f"{part.timeout:g} s" for part in plan.parts],
+        )
+    )
+    fallback = ", ".join(dict.fromkeys(_code(other.id) for part in plan.parts for other in part.fallback))
+    return [f"{calls}: {', '.join(does)}", effects, attempts, limits, fallback]
 
 
 def _holds(view: View, node: Node) -> str:

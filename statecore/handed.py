@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from statecore.events import CallAsked, CallStarted, Payload
+from statecore.events import CallAsked, CallPlanned, CallStarted, Payload
 from statecore.handover import SIGNAL, START
 from statecore.log import Turn
 from statecore.present import clock, plain, summary, visible
@@ -19,7 +19,9 @@ DIGEST = 12
 
 @attrs.frozen
 class Source:
-    """One value that a request was made of. `by`: the state that gave it, `start` or `signal` for the world."""
+    """One value that a request was made of. `by`: the state that gave it, with the part of its plan; `start` or `signal`
+    for the world.
+    """
 
     by: str
     specialist: str
@@ -73,6 +75,8 @@ def handed(run: Run, turns: Iterable[Turn]) -> Iterator[Message]:
     requests: dict[str, tuple[tuple[int, ...], Payload]] = {}
     for turn in turns:
         for event in turn.events:
+            if isinstance(event, CallPlanned) and event.request is not None:
+                requests[event.call] = (), event.request
             if isinstance(event, CallStarted | CallAsked) and (event.call, event.rank) not in seen:
                 seen.add((event.call, event.rank))
                 reads, request = _request(event, run.values, requests)
@@ -84,11 +88,15 @@ def handed(run: Run, turns: Iterable[Turn]) -> Iterator[Message]:
 def _request(
     event: CallStarted | CallAsked, values: Sequence[Value], before: dict[str, tuple[tuple[int, ...], Payload]]
 ) -> tuple[tuple[int, ...], Payload]:
-    """What an event leaves out stayed what it was, or is the value that was read, handed over as it is."""
+    """What an event leaves out stayed what it was or was planned, or is the value that was read, handed over as it is."""
     known = before.get(event.call)
-    reads = event.reads or (known[0] if known else event.reads)
+    reads = event.reads or (known[0] if known else ())
     return reads, event.request or (known[1] if known else values[reads[0]].payload)
 
 
 def _source(value: Value) -> Source:
-    return Source(value.by, value.specialist, value.payload.contract, value.fallback, value.warnings, value.trusted)
+    by = f"{value.by}/{value.part}" if value.part else value.by
+    made_of = "the plan" if value.reads else ""
+    return Source(
+        by, value.specialist or made_of, value.payload.contract, value.fallback, value.warnings, value.trusted
+    )

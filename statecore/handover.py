@@ -32,7 +32,7 @@ Newest = Annotated[T, NEWEST]
 @attrs.frozen
 class Recorded(Generic[T_co]):
     """A value with its envelope. `state`: whose outcome it was. `specialist`: name@version. `fallback`: not the state's
-    own gave it. `trusted`: the rule by which it is, "" where it is not.
+    own gave it. `trusted`: the rule by which it is, "" where it is not. `part`: the part of that state's plan.
     """
 
     value: T_co
@@ -42,6 +42,7 @@ class Recorded(Generic[T_co]):
     fallback: bool
     warnings: tuple[str, ...] = ()
     trusted: str = ""
+    part: str = ""
 
 
 @attrs.frozen
@@ -93,7 +94,7 @@ def handover(chart: Chart, path: str) -> Handover:
         return Handover(None, (Param("request", takes),), f"`{path}` takes a {spelled(takes)}")
     fn = state.give
     text = f"hand-over `{named(fn)}` of `{path}`"
-    hints = _hints(chart, fn, text)
+    hints = hints_of(chart, fn, text)
     returns = hints.pop("return", None)
     if returns is not takes:
         chart.wrong(
@@ -104,14 +105,14 @@ def handover(chart: Chart, path: str) -> Handover:
 
 
 def _filled(chart: Chart, fn: Callable[..., Any], text: str, hints: dict[str, Any]) -> Handover:
-    return Handover(fn, tuple(_param(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
+    return Handover(fn, tuple(param_of(chart, text, p, hints) for p in inspect.signature(fn).parameters.values()), text)
 
 
 def reply(chart: Chart, arrow: Arrow) -> Handover:
     """The compiled reply of a transition. Raises DefinitionError as `handover` does."""
     assert arrow.reply is not None
     text = f"reply `{named(arrow.reply)}` of `{arrow.name}`"
-    hints = _hints(chart, arrow.reply, text)
+    hints = hints_of(chart, arrow.reply, text)
     returns = hints.pop("return", None)
     if replied(arrow) is None:
         chart.wrong(
@@ -123,7 +124,7 @@ def reply(chart: Chart, arrow: Arrow) -> Handover:
 
 def _until(chart: Chart, path: str, fn: Callable[..., Any]) -> Handover:
     text = f"`{named(fn)}`, until when `{path}` waits,"
-    hints = _hints(chart, fn, text)
+    hints = hints_of(chart, fn, text)
     returns = hints.pop("return", None)
     if not members(returns) or not set(members(returns)) <= {datetime, float, int}:
         chart.wrong(
@@ -133,7 +134,7 @@ def _until(chart: Chart, path: str, fn: Callable[..., Any]) -> Handover:
     return _filled(chart, fn, text, hints)
 
 
-def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
+def hints_of(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
     if not inspect.isroutine(fn):
         chart.wrong(
             f"{text} cannot be read, expected a function with annotated parameters, found {named(fn)}: write a `def`"
@@ -148,7 +149,8 @@ def _hints(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
         chart.wrong(f"{text}: its annotations cannot be read ({fault}): define the types at module level")
 
 
-def _param(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
+def param_of(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:
+    """What a parameter asks for. Raises DefinitionError where its annotation says nothing that can be filled."""
     name = parameter.name
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         chart.wrong(f"{text}: `{parameter}` cannot be filled by its name: name each value that it needs")
@@ -195,4 +197,5 @@ def _owners(chart: Chart, name: str, wants: type) -> list[str]:
 def _gives(chart: Chart, path: str) -> list[type]:
     inside = [node.path for node in chart.working if path in chart.chain(node.path)]
     specialists = [specialist for state in inside for specialist in chart.state(state).specialists]
-    return [cls for s in specialists for cls in (*(given.cls for given in s.gives), *s.may_fail())]
+    given = [cls for state in inside for cls in chart.gives(state)]
+    return [*given, *(cls for s in specialists for cls in (*(given.cls for given in s.gives), *s.may_fail()))]

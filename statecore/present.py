@@ -14,15 +14,18 @@ import msgspec
 from statecore.call import Call, CallState, child_of
 from statecore.chart import START
 from statecore.events import (
+    Assembled,
     CallAsked,
     CallCompleted,
     CallDeferred,
     CallFailed,
     CallLate,
+    CallPlanned,
     CallRefused,
     CallStarted,
     CallUnknown,
     Cancelled,
+    ConflictSettled,
     Erased,
     Event,
     Finished,
@@ -30,6 +33,7 @@ from statecore.events import (
     Migrated,
     Moved,
     Payload,
+    Planned,
     Purged,
     RunStarted,
     SignalRefused,
@@ -164,6 +168,16 @@ def said(event: Event) -> str:
             return (
                 f"{event.call or 'no open call'}: late {event.kind} {summary(event.value)}, recorded and nothing fired"
             )
+        case Planned():
+            return f"{event.call} is a plan of {times(event.parts, 'call')}, {event.width} at once"
+        case CallPlanned():
+            return _planned(event)
+        case ConflictSettled():
+            others = ", ".join(part for part in event.parts if part != event.chosen)
+            return f"{event.call} answers {short(event.key)} as {event.chosen} does, against {others}: rule {short(event.rule)}"
+        case Assembled():
+            missing = "; ".join(f"{part} ({short(why, SUMMARY)})" for part, why in event.missing)
+            return f"{event.call} assembled {summary(event.value)}" + (f", missing: {missing}" if missing else "")
         case TimerSet():
             return f"{_whose(event.state)} is due at {moment(event.due)}"
         case TimerFired():
@@ -190,6 +204,15 @@ def said(event: Event) -> str:
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
             return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
+
+
+def _planned(event: CallPlanned) -> str:
+    after = f", after {', '.join(event.after)}" if event.after else ""
+    answers = f", answers {short(event.answers)}" if event.answers else ""
+    asked = f" with {summary(event.request)}" if event.request and not event.says else ""
+    return f"{event.call} will call {event.type}{asked}{after}{answers}" + (
+        f": {short(event.says)}" if event.says else ""
+    )
 
 
 def _whose(state: str) -> str:
@@ -409,9 +432,10 @@ def overview(
     options: str = "",
     now: float | None = None,
     below: Iterable[Run] = (),
+    plans: Iterable[str] = (),
 ) -> list[str]:
     """`show`: a run on one screen. `turns`: those that led there, the last perhaps cut short; `whole`: it was not.
-    `below`: the open child runs.
+    `below`: the open child runs. `plans`: what there is to say of its plans.
     """
     out = [
         headline(run),
@@ -424,6 +448,7 @@ def overview(
         *([visible(f"children  {', '.join(begun)}")] if (begun := _begun(run.id, turns)) else []),
         *result(run),
         *([f"why       {short(run.why)}"] if run.why else []),
+        *plans,
     ]
     if not whole:
         return [
@@ -466,8 +491,15 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         )
     shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    return aligned(shown)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of one length in columns; those that are empty throughout are left out."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows
+    ]
 
 
 def times(count: int, what: str) -> str:
@@ -504,6 +536,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         "values": [
             {
                 "by": value.by,
+                "part": value.part,
                 "specialist": value.specialist,
                 "attempt": value.attempt,
                 "fallback": value.fallback,

@@ -9,6 +9,7 @@ from statecore.call import Call, CallState
 from statecore.errors import LogError
 from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
 from statecore.log import Log, StreamInfo
+from statecore.plan import Part
 from statecore.present import moment, short
 from statecore.registry import Registry
 from statecore.replay import rebuild
@@ -73,6 +74,8 @@ class Entry:
         yield f"  {made.kind}, effect {made.effect}{', derives' if made.derives else ''}"
         fails = f", fails with {', '.join(f.__name__ for f in made.fails)}" if made.fails else ""
         yield f"  takes {full(made.takes.id)}, gives {' | '.join(full(given.id) for given in made.gives)}{fails}"
+        if made.can:
+            yield f"  can {', '.join(made.can)}"
         for place in self.places:
             yield f"  in {place}"
         for call in doing.calls:
@@ -91,6 +94,7 @@ class Entry:
             "kind": made.kind,
             "effect": made.effect,
             "derives": made.derives,
+            "can": list(made.can),
             "takes": full(made.takes.id),
             "gives": [full(given.id) for given in made.gives],
             "fails": [failure.__name__ for failure in made.fails],
@@ -111,10 +115,12 @@ def registered(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, tuple[Spec
         chart = machine.chart
         for node in chart.working:
             state = chart.state(node.path)
-            guards = tuple(guard.name for guard in state.guards)
-            for rank, made in enumerate(state.specialists):
-                place = Place(f"{chart.name} {chart.version}", node.path, rank, state.attempts, state.timeout, guards)
-                found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
+            for work in state.works:
+                path = f"{node.path}/{work.id}" if isinstance(work, Part) else node.path
+                guards = tuple(guard.name for guard in work.guards)
+                for rank, made in enumerate(work.specialists):
+                    place = Place(f"{chart.name} {chart.version}", path, rank, work.attempts, work.timeout, guards)
+                    found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
     return found
 
 

@@ -16,15 +16,18 @@ import msgspec
 
 from statecore.call import Call, CallState
 from statecore.events import (
+    Assembled,
     CallAsked,
     CallCompleted,
     CallDeferred,
     CallFailed,
     CallLate,
+    CallPlanned,
     CallRefused,
     CallStarted,
     CallUnknown,
     Cancelled,
+    ConflictSettled,
     Erased,
     Event,
     Finished,
@@ -32,6 +35,7 @@ from statecore.events import (
     Migrated,
     Moved,
     Payload,
+    Planned,
     Purged,
     RunStarted,
     SignalRefused,
@@ -39,8 +43,11 @@ from statecore.events import (
     Switched,
     TimerFired,
     TimerSet,
+    part_of,
+    plan_of,
 )
 from statecore.handover import SIGNAL, START
+from statecore.schedule import Progress
 from statecore.table import Config
 from statecore.wait import Timer
 
@@ -52,7 +59,7 @@ ASKS = " asks"
 class Value:
     """A recorded value. `id`: its place in the run's values. `by`: the state whose outcome it was (`start`, `signal`:
     the world's). `reads`: ids of the values that its request was made of. `trusted`: the rule by which it is, "" where
-    it is not.
+    it is not. `part`: the part of that state's plan.
     """
 
     id: int
@@ -64,6 +71,7 @@ class Value:
     reads: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     trusted: str = ""
+    part: str = ""
 
 
 @attrs.frozen(eq=False)
@@ -153,10 +161,10 @@ class Run:
     """`seq`: events folded. `started`, `at`: times of the first and the last of them. `config`: where the chart is.
 
     `newest`: per state and contract, the last value. `taken`: per transition, how often. `entries`: per state, how
-    often entered. `calls`: the open ones, by id. `timers`: the open ones, by their state. `outcome`: completed, failed,
-    partial or cancelled once the run is finished, "" before. `root`, `parent`, `depth`: where it stands among the runs
-    that call each other, as in `RunStarted`. `by`: who cancelled it. `heard`: the signals taken that had an id, by
-    sender and id, each with the number of its event.
+    often entered. `calls`: the open ones, by id. `plans`: the open ones, by `state#entry`. `timers`: the open ones, by
+    their state. `outcome`: completed, failed, partial or cancelled once the run is finished, "" before. `root`,
+    `parent`, `depth`: where it stands among the runs that call each other, as in `RunStarted`. `by`: who cancelled it.
+    `heard`: the signals taken that had an id, by sender and id, each with the number of its event.
     """
 
     id: str = ""
@@ -174,6 +182,7 @@ class Run:
     taken: Mapping[str, int] = attrs.field(factory=dict)
     entries: Mapping[str, int] = attrs.field(factory=dict)
     calls: Mapping[str, Call] = attrs.field(factory=dict)
+    plans: Mapping[str, Progress] = attrs.field(factory=dict)
     outcome: str = ""
     why: str = ""
     timers: Mapping[str, Timer] = attrs.field(factory=dict)
@@ -243,10 +252,10 @@ def replay(run: str, turns: Iterable[tuple[float, Sequence[Event]]]) -> Run:
 
 class Draft:
     """A run being folded: the one place where its parts are mutable. It has the fields of a Run; what was recorded
-    since it was drafted is in `new` until `run` freezes it.
+    since it was drafted is in `new` until `run` freezes it. `own`: plans that were copied, and so may be changed.
     """
 
-    __slots__ = (*(field.name for field in attrs.fields(Run)), "new")
+    __slots__ = (*(field.name for field in attrs.fields(Run)), "new", "own")
 
     id: str
     seq: int
@@ -263,6 +272,7 @@ class Draft:
     taken: dict[str, int]
     entries: dict[str, int]
     calls: dict[str, Call]
+    plans: dict[str, Progress]
     outcome: str
     why: str
     timers: dict[str, Timer]
@@ -271,6 +281,7 @@ class Draft:
     by: str
     heard: dict[tuple[str, str], int]
     new: list[Value]
+    own: set[str]
 
     def __init__(self, run: Run, at: float) -> None:
         self.id, self.workflow, self.version, self.fingerprint = run.id, run.workflow, run.version, run.fingerprint
@@ -279,6 +290,7 @@ class Draft:
         self.newest, self.taken = dict(run.newest), dict(run.taken)
         self.entries, self.calls, self.timers = dict(run.entries), dict(run.calls), dict(run.timers)
         self.parent, self.depth, self.by, self.heard = run.parent, run.depth, run.by, dict(run.heard)
+        self.plans, self.own = dict(run.plans), set()
 
     def run(self) -> Run:
         """The run as it is now. The draft is used up: its parts belong to the run."""
@@ -301,11 +313,35 @@ class Draft:
         call: Call | None = None,
         warnings: tuple[str, ...] = (),
         trusted: str = "",
-    ) -> None:
+        part: str = "",
+    ) -> int:
         made = (call.specialist, call.attempt, call.rank > 0, call.reads) if call else ("", 0, False, ())
-        value = Value(len(self.values) + len(self.new), by, payload, *made, warnings, trusted)
+        return self.keep(Value(len(self.values) + len(self.new), by, payload, *made, warnings, trusted, part))
+
+    def keep(self, value: Value) -> int:
+        """A value is recorded; what a part of a plan gave is newest of nothing: what a plan promises is its assembly."""
         self.new.append(value)
-        self.newest[by, payload.contract] = value
+        if not value.part:
+            self.newest[value.by, value.payload.contract] = value
+        return value.id
+
+    def ended(
+        self, id: str, payload: Payload, warnings: tuple[str, ...] = (), trusted: str = "", *, failed: bool = False
+    ) -> None:
+        """A call has its outcome."""
+        call, progress = self.calls.pop(id, None), self.progress(plan_of(id)) if self.plans else None
+        part = part_of(id) if progress is not None else ""
+        value = self.value(call.state if call else _state(id), payload, call, warnings, trusted, part)
+        if progress is not None:
+            progress.land(part, value, failed=failed)
+
+    def progress(self, plan: str) -> Progress | None:
+        """An open plan, to be changed."""
+        found = self.plans.get(plan)
+        if found is not None and plan not in self.own:
+            found = self.plans[plan] = found.copy()
+            self.own.add(plan)
+        return found
 
     def value_at(self, id: int) -> Value:
         known = len(self.values)
@@ -320,11 +356,15 @@ class Draft:
         """The call as an event opens it, or opens it again: what the event leaves out stays as it was."""
         before = self.calls.get(event.call)
         reads = event.reads or (before.reads if before else event.reads)
-        request = event.request or (before.request if before else self.value_at(reads[0]).payload)
+        plan = self.plans.get(plan_of(event.call)) if self.plans else None
+        planned = plan.parts.get(part_of(event.call)) if plan else None
+        request = event.request or (before.request if before else planned.request if planned else None)
+        request = request or self.value_at(reads[0]).payload
         again = before if before and before.rank == event.rank else None
         faults, untouched = (again.faults, again.untouched and not event.cuts) if again else ((), True)
         named = (self.id, event.call, event.specialist, event.attempt, event.rank, event.effect)
-        call = Call(*named, request, reads, status, self.at, event.due, event.cuts, faults, "", untouched, event.kind)
+        told = (event.cuts, faults, "", untouched, event.kind, planned.type if planned else "")
+        call = Call(*named, request, reads, status, self.at, event.due, *told)
         return attrs.evolve(call, renamed=before.renamed) if before and before.renamed else call
 
 
@@ -346,16 +386,24 @@ def _moved(draft: Draft, event: Moved) -> None:
     if draft.calls:
         left = set(event.left)
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
+    if draft.plans:
+        draft.plans = {id: plan for id, plan in draft.plans.items() if _state(id) not in event.left}
     if draft.timers:
         draft.timers = {state: timer for state, timer in draft.timers.items() if state not in event.left}
 
 
 def _call_started(draft: Draft, event: CallStarted) -> None:
-    draft.calls[event.call] = draft.opening(event, CallState.STARTED)
+    _open(draft, event, CallState.STARTED)
 
 
 def _call_asked(draft: Draft, event: CallAsked) -> None:
-    draft.calls[event.call] = draft.opening(event, CallState.DEFERRED)
+    _open(draft, event, CallState.DEFERRED)
+
+
+def _open(draft: Draft, event: CallStarted | CallAsked, status: CallState) -> None:
+    if draft.plans and event.call not in draft.calls and (progress := draft.progress(plan_of(event.call))):
+        progress.take(part_of(event.call))
+    draft.calls[event.call] = draft.opening(event, status)
 
 
 def _changed(draft: Draft, call: str, **changes: Any) -> None:
@@ -368,27 +416,51 @@ def _call_deferred(draft: Draft, event: CallDeferred) -> None:
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
     if not event.next:
-        _over(draft, event.call, event.failure)
+        draft.ended(event.call, event.failure, failed=True)
 
 
 def _call_completed(draft: Draft, event: CallCompleted) -> None:
-    _over(draft, event.call, event.value, event.warnings, event.trusted)
-
-
-def _over(draft: Draft, id: str, value: Payload, warnings: tuple[str, ...] = (), trusted: str = "") -> None:
-    call = draft.calls.pop(id, None)
-    draft.value(call.state if call else id.rpartition("#")[0], value, call, warnings, trusted)
+    draft.ended(event.call, event.value, event.warnings, event.trusted)
 
 
 def _call_failed(draft: Draft, event: CallFailed) -> None:
-    if event.again is None and not event.next:
-        _over(draft, event.call, event.failure)
+    if (progress := draft.plans.pop(event.call, None)) is not None:
+        _plan_failed(draft, event, progress)
+    elif event.again is None and not event.next:
+        draft.ended(event.call, event.failure, failed=True)
     elif event.again is not None:
         faults = (
             tuple(msgspec.json.decode(event.failure.data)["faults"]) if event.failure.contract == "Rejected" else ()
         )
         untouched = draft.calls[event.call].untouched and event.untouched
         _changed(draft, event.call, status=CallState.WAITING, wake=event.again, faults=faults, untouched=untouched)
+
+
+def _plan_failed(draft: Draft, event: CallFailed, progress: Progress) -> None:
+    """The failure of the part that stopped the plan in this turn becomes that of the state, and is no second value."""
+    last = draft.value_at(len(draft.values) + len(draft.new) - 1)
+    stopped = progress.on_failure != "continue" and last.part and last.by == _state(event.call)
+    if stopped and last.payload == event.failure:
+        draft.newest[last.by, last.payload.contract] = last
+    else:
+        draft.value(_state(event.call), event.failure)
+
+
+def _planned(draft: Draft, event: Planned) -> None:
+    draft.plans[event.call] = Progress(event.parts, event.width, event.on_failure, event.reads)
+    draft.own.add(event.call)
+
+
+def _call_planned(draft: Draft, event: CallPlanned) -> None:
+    progress = draft.progress(plan_of(event.call))
+    assert progress is not None
+    progress.add(event)
+
+
+def _assembled(draft: Draft, event: Assembled) -> None:
+    draft.plans.pop(event.call)
+    made = (_state(event.call), event.value, "", 0, False, event.reads, (), event.trusted)
+    draft.keep(Value(len(draft.values) + len(draft.new), *made))
 
 
 def _call_unknown(draft: Draft, event: CallUnknown) -> None:
@@ -416,7 +488,7 @@ def _cancelled(draft: Draft, event: Cancelled) -> None:
 
 def _finished(draft: Draft, event: Finished) -> None:
     draft.outcome = event.outcome
-    draft.calls, draft.timers = {}, {}
+    draft.calls, draft.plans, draft.timers = {}, {}, {}
 
 
 def _migrated(draft: Draft, event: Migrated) -> None:
@@ -460,8 +532,12 @@ def _forked_from(draft: Draft, event: ForkedFrom) -> None:
             _changed(draft, call.id, copied=True)
 
 
-def _noted(draft: Draft, event: CallLate | SignalRefused | Erased | Purged | Switched) -> None:
+def _noted(draft: Draft, event: CallLate | ConflictSettled | SignalRefused | Erased | Purged | Switched) -> None:
     """Recorded, and nothing fires."""
+
+
+def _state(call: str) -> str:
+    return call.rpartition("#")[0]
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Run))
@@ -477,6 +553,10 @@ _APPLY: dict[type, Callable[[Any, Any], None]] = {
     CallFailed: _call_failed,
     CallUnknown: _call_unknown,
     CallLate: _noted,
+    Planned: _planned,
+    CallPlanned: _call_planned,
+    ConflictSettled: _noted,
+    Assembled: _assembled,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
     SignalTaken: _signal_taken,

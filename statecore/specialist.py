@@ -55,8 +55,9 @@ Reconcile = Callable[[Call], Awaitable[Any]]
 @attrs.frozen(eq=False)
 class Specialist(Generic[I, O_co]):
     """`takes`, `gives`: contracts. `fails`: the declared failures. `fn`: the function as written, to be called in unit
-    tests. `derives`: its output comes from its request alone, and is as trusted as what that was made of. `machine`: of
-    a child workflow, its declaration.
+    tests. `derives`: its output comes from its request alone, and is as trusted as what that was made of. `can`: types of
+    work besides its name, tools and languages, by which it is found (`routing.py`). `machine`: of a child workflow, its
+    declaration.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Specialist(Generic[I, O_co]):
     kind: Kind = "function"
     derives: bool = False
     machine: "Callable[[], Machine] | None" = None
+    can: tuple[str, ...] = ()
     is_async: bool = attrs.field(
         init=False, default=attrs.Factory(lambda self: inspect.iscoroutinefunction(self.fn), takes_self=True)
     )
@@ -121,6 +123,7 @@ def specialist(
     reconcile: Reconcile | None = None,
     *,
     derives: bool = False,
+    can: Sequence[str] = (),
 ) -> _Decorator:
     """Make a specialist of a function. Raises DefinitionError where its annotations are no contracts.
 
@@ -135,6 +138,8 @@ def specialist(
             raise wrong(f'expected a version like "1", found {version!r}')
         if effect not in get_args(Effect):
             raise wrong(f"expected effect pure, idempotent or once, found {effect!r}")
+        if isinstance(can, str) or not all(isinstance(word, str) and word for word in can):
+            raise wrong(f'can={can!r}, expected words: write can=["git"]')
         if OutcomeUnknown in fails and effect != "once":
             raise wrong(
                 f"fails=[OutcomeUnknown] with effect {effect}, which is called again: leave it out, or label the effect once"
@@ -158,6 +163,7 @@ def specialist(
             told,
             reconcile,
             derives=derives,
+            can=tuple(can),
         )
 
     return made

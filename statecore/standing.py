@@ -65,6 +65,11 @@ def migrating(machine: Machine, runs: Iterable[Run], at: float, *, by: str, why:
 
 def moved(machine: Machine, run: Run, states: dict[str, str], by: str, why: str) -> Migrated:
     """The event, whatever becomes of the run. Raises NotPossible where the table has no such configuration."""
+    if lasting := [*run.plans, *(state for state in run.timers if not _timed_so(machine, state, states))]:
+        raise NotPossible(
+            f"{run.id} is in the middle of `{'`, `'.join(lasting)}`, a plan or a time that {machine.name}"
+            f" {machine.chart.version} would not go on with: let it be over first"
+        )
     nodes, order = machine.chart.nodes, list(machine.chart.nodes)
     inner = [path for path in run.config.states if not any(o.startswith(f"{path}/") for o in run.config.states)]
     leaves = [called(path, states) for path in inner]
@@ -87,6 +92,11 @@ def moved(machine: Machine, run: Run, states: dict[str, str], by: str, why: str)
     return Migrated(by, why, *pinned, config.states, config.history, tuple(sorted(states.items())))
 
 
+def _timed_so(machine: Machine, state: str, states: dict[str, str]) -> bool:
+    """Whether an open timer is one of this declaration, under the same name."""
+    return called(state, states) == state and state in machine.chart.timed
+
+
 def stuck(machine: Machine, run: Run) -> Iterator[str]:
     """Why a declaration cannot go on with a run that is pinned to it; nothing where it can. Every value that a
     hand-over may still read is read.
@@ -97,7 +107,7 @@ def stuck(machine: Machine, run: Run) -> Iterator[str]:
     for call in run.calls.values():
         yield from _orphaned(machine, call)
     for path in run.config.states:
-        if path in machine.handovers and path not in busy:
+        if _works(machine, path) and path not in busy and not any(plan.startswith(f"{path}#") for plan in run.plans):
             yield f"`{path}` has something to do, and the run entered it when it had not"
     edges = edges_of(machine.chart, machine.table)
     for path, compiled in machine.handovers.items():
@@ -105,6 +115,11 @@ def stuck(machine: Machine, run: Run) -> Iterator[str]:
         for param in compiled.params if way else ():
             yield from _unread(machine, run, param)
             yield from _lacking(machine, run, edges, path, param)
+
+
+def _works(machine: Machine, path: str) -> bool:
+    state = machine.chart.nodes[path].state
+    return state is not None and bool(state.works)
 
 
 def held_up(machine: Machine, run: Run) -> str:
@@ -116,7 +131,10 @@ def held_up(machine: Machine, run: Run) -> str:
 def _orphaned(machine: Machine, call: Call) -> Iterator[str]:
     """Why an open call is nobody's work here."""
     node = machine.chart.nodes.get(call.state)
-    specialists = node.state.specialists if node and node.state and node.state.does else ()
+    known = node is not None and node.state is not None and bool(node.state.works)
+    if known and call.type and all(call.type != each.name for each in machine.chart.state(call.state).specialists):
+        known = False
+    specialists = machine.chart.work(call).specialists if known else ()
     meant = specialists[call.rank] if call.rank < len(specialists) else None
     if meant is None or (meant.name, meant.effect) != (call.specialist.partition("@")[0], call.effect):
         does = f"`{meant.name}` ({meant.effect})" if meant else "nothing"

@@ -13,11 +13,13 @@ from typing import Any
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
-from statecore.check import from_outside, may_fail
+from statecore.check import from_outside, may_fail, plan_fails, work_fails
 from statecore.contract import spelled
+from statecore.declare import State
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
 from statecore.messages import Failed
 from statecore.person import Person
+from statecore.plan import Part, Plan
 from statecore.present import times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Question, Table, leaves
@@ -99,6 +101,8 @@ class Survey:
         yield f"\nstates, from {table.start.config} on"
         for node in chart.nodes.values():
             yield f"  {node.path:<22} {_state(chart, node)}"
+            if node.state is not None and node.state.plan is not None:
+                yield from (f"    {part!s:<20} {_called_so(part)}" for part in node.state.plan.parts)
         yield "\ntransitions, asked in this order"
         for arrow, sources in _bundled(chart):
             yield (
@@ -141,6 +145,11 @@ class Survey:
             "takes": spelled(chart.takes),
             "fingerprint": self.machine.fingerprint,
             "states": {node.path: _state(chart, node) for node in chart.nodes.values()},
+            "plans": {
+                node.path: {part.id: {"after": list(part.after), "does": _called_so(part)} for part in state.plan.parts}
+                for node in chart.working
+                if (state := chart.state(node.path)).plan is not None
+            },
             "transitions": [
                 {
                     "name": a.name,
@@ -191,17 +200,31 @@ def _state(chart: Chart, node: Node) -> str:
         return node.kind + within
     if node.final:
         return (f"final, {node.outcome}" if node.parent is None else "final") + _says(node)
+    if node.state.plan is not None:
+        return f"{described(node.state.plan)}{_says(node)}"
     if node.state.does is None:
         waits = describe(node.state.wait) if node.state.wait else "waits for a signal"
         return node.kind.replace("history*", "deep history").replace("state", waits) + within
+    return f"{_called_so(node.state, within)}{_says(node)}"
+
+
+def _called_so(work: State | Part, within: str = "") -> str:
     works = ", then ".join(
-        f"{s.called(s.id)} ({s.about() if isinstance(s, Person) else s.effect})" for s in node.state.specialists
+        f"{s.called(s.id)} ({s.about() if isinstance(s, Person) else s.effect})" for s in work.specialists
     )
-    attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
-    guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    called = any(not isinstance(specialist, Person) for specialist in node.state.specialists)
-    timeout = f", at most {node.state.limit:g} s" if called and node.state.limit else ""
-    return f"{works}{attempts}{timeout}{within}{guards}{_says(node)}"
+    attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
+    guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
+    called = any(not isinstance(specialist, Person) for specialist in work.specialists)
+    timeout = f", at most {work.limit:g} s" if called and work.limit else ""
+    return f"{works}{attempts}{timeout}{within}{guards}"
+
+
+def described(plan: Plan) -> str:
+    """A plan in one line."""
+    calls = f"up to {times(plan.at_most, 'call')}" if plan.make else times(len(plan.parts), "call")
+    rules = f", rules {', '.join(rule.name for rule in plan.rules)}" if plan.rules else ""
+    settles = f", conflicts by {plan.conflicts.name}" if plan.conflicts else ""
+    return f"plan of {calls}, {plan.width} at once, on failure {plan.on_failure}{rules}{settles}"
 
 
 def _says(node: Node) -> str:
@@ -233,26 +256,48 @@ def policies(machine: Machine) -> Iterator[Policy]:
     """What follows each failure of each specialist, and of the guards and hand-overs around it."""
     chart = machine.chart
     for node in chart.failing:
-        if not chart.state(node.path).specialists:
+        state = chart.state(node.path)
+        if not state.works:
             broken = machine.table.letter(node.path, Failed, Broken)
             yield Policy(node.path, "", Broken.__name__, 1, "", True, *_followed(machine, broken))
-        for rank, specialist in enumerate(chart.state(node.path).specialists):
-            for failure in may_fail(chart, node):
-                if failure in specialist.may_fail() or _may_come(chart, node, specialist, failure):
-                    yield _policy(machine, node, rank, failure)
+        for work in state.works:
+            if isinstance(work, Part) and state.plan and not state.plan.ends_with(work):
+                yield from _left_out(machine, node, work)
+                continue
+            for rank, specialist in enumerate(work.specialists):
+                for failure in may_fail(chart, node):
+                    if failure in specialist.may_fail() or _may_come(work, specialist, failure):
+                        yield _policy(machine, node, work, rank, failure)
+        if state.plan is not None:
+            yield from (_ends(machine, node, failure) for failure in plan_fails(state.plan))
 
 
-def _may_come(chart: Chart, node: Node, specialist: Specialist[Any, Any], failure: type[Failure]) -> bool:
+def _may_come(work: State | Part, specialist: Specialist[Any, Any], failure: type[Failure]) -> bool:
     """A failure that is not the specialist's own: a guard's, a person's, or a hand-over's, which no fallback mends."""
     if failure is NotDone:
         return specialist.unknowable
     if failure is Broken:
-        return specialist is chart.state(node.path).specialists[0]
-    return failure is Refused or any(failure in guard.fails for guard in chart.state(node.path).guards)
+        return isinstance(work, State) and specialist is work.specialists[0]
+    return failure is Refused or any(failure in guard.fails for guard in work.guards)
 
 
-def _policy(machine: Machine, node: Node, rank: int, failure: type[Failure]) -> Policy:
-    state = machine.chart.state(node.path)
+def _left_out(machine: Machine, node: Node, part: Part) -> Iterator[Policy]:
+    """Failures of a part that a plan goes on without."""
+    for rank, specialist in enumerate(part.specialists):
+        for failure in work_fails(part):
+            if failure in specialist.may_fail() or _may_come(part, specialist, failure):
+                found = _policy(machine, node, part, rank, failure)
+                parked = failure is OutcomeUnknown or (specialist.effect == "once" and issubclass(failure, TimedOut))
+                yield found if parked else attrs.evolve(found, moves=("leaving the part out",), kinds=("continue",))
+
+
+def _ends(machine: Machine, node: Node, failure: type[Failure]) -> Policy:
+    """A failure of the plan itself."""
+    letter = machine.table.letter(node.path, Failed, failure)
+    return Policy(node.path, "the plan", failure.__name__, 1, "", True, *_followed(machine, letter))
+
+
+def _policy(machine: Machine, node: Node, state: State | Part, rank: int, failure: type[Failure]) -> Policy:
     specialist = state.specialists[rank]
     once = specialist.unknowable
     unknown = failure is OutcomeUnknown or (once and issubclass(failure, TimedOut))
@@ -410,7 +455,7 @@ def _longest(
         best[place] = calls, total
     begun = _called(chart, first)
     calls, total = begun + best[start][0], _counted(begun, runs) + best[start][1]
-    attempts = {path: count * _attempts(chart, path) for path, count in calls.items()}
+    attempts = {path: count // _calls(chart, path) * _attempts(chart, path) for path, count in calls.items()}
     return WorstCase({path: calls[path] for path in sorted(calls)}, attempts, total, runs)
 
 
@@ -420,12 +465,24 @@ def _counted(made: Counter[str], runs: dict[str, int]) -> int:
 
 
 def _called(chart: Chart, move: Move) -> Counter[str]:
-    return Counter(node.path for node in chart.working if node.path in move.entered)
+    return Counter({node.path: _calls(chart, node.path) for node in chart.working if node.path in move.entered})
+
+
+def _calls(chart: Chart, path: str) -> int:
+    """How many calls a state makes each time that it is entered."""
+    state = chart.state(path)
+    return state.plan.at_most if state.plan and state.plan.make else len(state.works)
 
 
 def _attempts(chart: Chart, path: str) -> int:
-    """Of one call: every attempt of its specialist, and of the fallbacks where they may be called after it was."""
+    """Of a state each time that it is entered: of its calls, or of the worst so many that its plan may have."""
     state = chart.state(path)
+    each = [_tries(work) for work in state.works]
+    return max(each) * state.plan.at_most if state.plan and state.plan.make else sum(each)
+
+
+def _tries(state: State | Part) -> int:
+    """Of one call: every attempt of its specialist, and of the fallbacks where they may be called after it was."""
     judged = [failure for guard in state.guards if guard.side == "after" for failure in guard.fails]
     most = 0
     for specialist in reversed(state.specialists):

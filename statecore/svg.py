@@ -273,10 +273,13 @@ def _svg_work(node: Node, middle: float, y: float) -> str:
 def _told(node: Node) -> str:
     """What is shown while the pointer rests on a state."""
     state = node.state
+    if state is not None and state.plan is not None:
+        parts = map(str, state.plan.parts)
+        return "\n".join(filter(None, (node.says, *parts)))
     if state is None or state.does is None:
         return node.says
     fallback = [f"fallback {other.id}" for other in state.fallback]
-    limit = [f"timeout {state.within:g} s"] if state.within else []
+    limit = [f"timeout {state.limit:g} s"] if state.limit else []
     told = ", ".join((f"attempts {state.attempts}", *limit, *fallback))
     return f"{node.says}\n{told}".strip()
 

@@ -158,9 +158,8 @@ def alphabet(chart: Chart) -> dict[Letter, tuple[Arrow, ...]]:
     out: dict[Letter, tuple[Arrow, ...]] = {}
     for node in chart.working:
         chain = chart.chain(node.path)
-        for specialist in chart.state(node.path).specialists:
-            for given in specialist.gives:
-                out[Letter(node.path, "Completed", given.name)] = _answering(chart, chain, Completed, given.cls)
+        for given in chart.gives(node.path):
+            out[Letter(node.path, "Completed", name_of(given))] = _answering(chart, chain, Completed, given)
     for node in chart.failing:
         chain = chart.chain(node.path)
         named = {p for a in chart.arrows if a.kind is Failed and a.source in chain for p in a.payloads} | {Failure}
@@ -199,8 +198,7 @@ def payload_types(chart: Chart) -> dict[Letter, type]:
     """The class of each letter's payload."""
     out: dict[Letter, type] = {}
     for node in chart.working:
-        for specialist in chart.state(node.path).specialists:
-            out |= {Letter(node.path, "Completed", given.name): given.cls for given in specialist.gives}
+        out |= {Letter(node.path, "Completed", name_of(given)): given for given in chart.gives(node.path)}
     for node in chart.failing:
         out |= {
             Letter(node.path, "Failed", name_of(p)): p for a in chart.arrows if a.kind is Failed for p in a.payloads

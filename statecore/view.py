@@ -11,6 +11,7 @@ from textwrap import wrap
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
+from statecore.declare import State
 from statecore.person import Person
 from statecore.wait import describe, spoken
 
@@ -123,17 +124,36 @@ class View:
         return next(place for place in up if place in down)
 
 
+LISTED = 3
+"""Calls of a plan that a state names; of more, how many there are."""
+
+
 def work_of(node: Node) -> str:
-    """What is done there, and by when it has to be over."""
+    """What is done there, a specialist, the calls of a plan or a wait, and by when it has to be over."""
     limit = f"within {spoken(node.within)}" if node.within is not None else ""
     if node.state is None:
         return limit
-    works = node.state.does.called(node.state.does.id) if node.state.does else ""
-    does = describe(node.state.wait) if node.state.wait else works
-    return ", ".join(filter(None, (does, limit)))
+    return ", ".join(filter(None, (_does(node.state), limit)))
+
+
+def _does(state: State) -> str:
+    if state.wait:
+        return describe(state.wait)
+    if state.plan is None:
+        return state.does.called(state.does.id) if state.does else ""
+    names = [part.id for part in state.plan.parts]
+    said = (
+        ", ".join(names)
+        if len(names) <= LISTED
+        else f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
+    )
+    return f"each of {said}" if state.plan.make else said
 
 
 def effect_of(node: Node) -> str:
-    """The label of its effect; that a person is asked."""
-    does = node.state.does if node.state else None
-    return "" if does is None else "person" if isinstance(does, Person) else does.effect
+    """The strongest effect of what a state does; that a person is asked."""
+    does = [each.does for each in node.state.works if each.does] if node.state else []
+    if does and all(isinstance(each, Person) for each in does):
+        return "person"
+    effects = {each.effect for each in does if not isinstance(each, Person)}
+    return next((effect for effect in ("once", "idempotent", "pure") if effect in effects), "")

@@ -10,12 +10,15 @@ import attrs
 from statecore.chart import Chart, contracts, named, scan
 from statecore.check import check, replies
 from statecore.contract import Contract, contract_of, spelled
+from statecore.declare import State
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
 from statecore.migration import Migration, declared
 from statecore.person import Person
+from statecore.plan import Part, Plan
+from statecore.planhandover import PlanOf
 from statecore.table import Table, compile_table, digest
 from statecore.versions import id_of, name_of, reads, split
 from statecore.wait import Span
@@ -32,6 +35,7 @@ class Machine:
     chart: Chart
     table: Table
     handovers: dict[str, Handover]
+    plans: dict[str, PlanOf]
     contracts: dict[str, Contract[Any]]
     fingerprint: str
     replies: dict[str, Handover] = attrs.field(factory=dict)
@@ -83,9 +87,10 @@ def compile_machine(
     chart = scan(cls, takes, version, within)
     known = {id_of(kind): contract_of(kind) for kind in contracts(chart)}
     table = compile_table(chart)
-    handovers = check(chart, table)
+    handovers, plans = check(chart, table)
     essence = digest(_essence(chart, table, known))
-    return Machine(chart, table, handovers, known, essence, replies(chart, table), declared(chart, migrations))
+    migrated = declared(chart, migrations)
+    return Machine(chart, table, handovers, plans, known, essence, replies(chart, table), migrated)
 
 
 def _essence(chart: Chart, table: Table, known: dict[str, Contract[Any]]) -> dict[str, Any]:
@@ -113,20 +118,40 @@ def _times(chart: Chart) -> dict[str, Any]:
 
 def _policy(chart: Chart, path: str) -> dict[str, Any]:
     state = chart.state(path)
-    people = [_asked(one) if isinstance(one, Person) else None for one in state.specialists]
+    return _called(state) if state.plan is None else _planned(state.plan)
+
+
+def _called(work: State | Part) -> dict[str, Any]:
+    people = [_asked(one) if isinstance(one, Person) else None for one in work.specialists]
     return {
         **({"people": people} if any(people) else {}),
-        "attempts": state.attempts,
-        "timeout": state.limit,
+        "attempts": work.attempts,
+        "timeout": work.limit,
         "specialists": [
             [
                 *(s.name, s.effect, s.takes.id, [g.id for g in s.gives], sorted(id_of(f) for f in s.fails)),
                 *(["derives"] if s.derives else []),
             ]
-            for s in state.specialists
+            for s in work.specialists
         ],
-        "guards": [f"{guard.name}{' vouches' if getattr(guard, 'vouches', False) else ''}" for guard in state.guards],
-        "give": getattr(state.give, "__name__", "") if state.give else "",
+        "guards": [f"{guard.name}{' vouches' if getattr(guard, 'vouches', False) else ''}" for guard in work.guards],
+        "give": getattr(work.give, "__name__", "") if work.give else "",
+    }
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    functions = {"assemble": plan.assemble, "make": plan.make, "complete": plan.complete}
+    return {
+        "parts": {
+            part.id: {**_called(part), "after": list(part.after), "needed": part.needed, "answers": part.answers}
+            for part in plan.parts
+        },
+        "expects": {part.id: float(part.expects) for part in plan.parts},
+        "on_failure": plan.on_failure,
+        "bounds": [plan.width, plan.at_most, plan.depth],
+        "rules": [rule.name for rule in plan.rules],
+        "conflicts": plan.conflicts.name if plan.conflicts else "",
+        **{name: fn.__name__ if fn else "" for name, fn in functions.items()},
     }
 
 

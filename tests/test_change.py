@@ -18,20 +18,23 @@ from markdown_it import MarkdownIt
 
 import specialists.change as room
 from specialists.change import (
+    BranchReport,
     Change,
     ChangeRequest,
-    Evidence,
     Finding,
     LintReport,
     Published,
     Report,
     Review,
     RiskReport,
+    SecretReport,
     assemble_review,
     judge_risk,
     lint_change,
+    measure_branches,
     publish_report,
     read_change,
+    search_secrets,
 )
 from specialists.change import branches as branches_program
 from specialists.change.diff import added_lines
@@ -46,6 +49,7 @@ from statecore.contract import Contract, contract_of
 from statecore.demo import ChangeReview
 from statecore.demo.sample import make_sample
 from statecore.engine import Engine
+from statecore.plan import Missing
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from tests.change_repos import Content, Repo
@@ -88,6 +92,8 @@ def _contract(value: Any) -> Contract[Any]:
 class Reviewed:
     change: Change
     lint: LintReport
+    branches: BranchReport
+    secrets: SecretReport
     risk: RiskReport
     review: Review
 
@@ -101,7 +107,9 @@ class Reviewed:
 def review(repo: Repo, revision: str = "HEAD") -> Reviewed:
     change = read(repo, revision)
     lint, risk = packed(lint_change.fn(change)), packed(judge_risk.fn(change))
-    return Reviewed(change, lint, risk, packed(assemble_review.fn(Evidence(change, lint, risk))))
+    branches, secrets = packed(measure_branches.fn(change)), packed(search_secrets.fn(change))
+    made = packed(assemble_review(change, [lint], [branches], [secrets], [risk], []))
+    return Reviewed(change, lint, branches, secrets, risk, made)
 
 
 def publish(reviewed: Reviewed, directory: Path) -> Published:
@@ -110,12 +118,13 @@ def publish(reviewed: Reviewed, directory: Path) -> Published:
     return packed(published)
 
 
-def a_page(findings: tuple[Finding, ...] = (), **changes: Any) -> Report:
+def a_page(findings: tuple[Finding, ...] = (), missing: list[Missing] | None = None, **changes: Any) -> Report:
     """A report on a change that exists nowhere."""
     change = Change("/repo", "c" * 40, "p" * 40, "p" * 40, "Ann", "2026-01-01", "a change", (), 0, 0, 0)
-    lint, risk = LintReport("ruff 1", 0, findings), RiskReport((), 0, 0, 0, False)
+    lint, risk = LintReport("ruff 1", 0, findings), RiskReport((), 0, False)
     change = attrs.evolve(change, **changes)
-    return Report(change, assemble_review.fn(Evidence(change, lint, risk)))
+    review = assemble_review(change, [lint], [BranchReport((), 0)], [SecretReport((), 0)], [risk], missing or [])
+    return Report(change, review)
 
 
 # What cannot be read
@@ -330,8 +339,8 @@ def test_a_change_of_20000_lines_is_read_in_seconds(repo: Repo) -> None:
     reviewed = review(repo)
     assert change.added == 20_000
     assert [finding.severity for finding in reviewed.of("size")] == ["HIGH"]
-    assert reviewed.risk.functions == 10_000
-    assert len(stored(Evidence(change, reviewed.lint, reviewed.risk))) < 5_000
+    assert reviewed.branches.functions == 10_000
+    assert sum(len(stored(each)) for each in (change, reviewed.lint, reviewed.branches, reviewed.risk)) < 5_000
 
 
 def test_many_files_are_bounded_and_still_searched(repo: Repo) -> None:
@@ -463,8 +472,8 @@ def test_a_file_that_does_not_parse_is_one_high_finding(repo: Repo) -> None:
     assert [(f.severity, f.path) for f in reviewed.of("syntax")] == [("HIGH", "bad.py")]
     assert "does not parse" in reviewed.of("syntax")[0].text
     assert [finding.path for finding in reviewed.of("F401")] == ["good.py"]
-    assert reviewed.risk.functions == 1
-    assert any("could not be counted" in note for note in reviewed.risk.notes)
+    assert reviewed.branches.functions == 1
+    assert any("could not be counted" in note for note in reviewed.branches.notes)
 
 
 def test_todays_grammar_parses(repo: Repo) -> None:
@@ -555,9 +564,9 @@ def test_source_that_breaks_a_parser_breaks_nothing_else(repo: Repo) -> None:
             "fine.py": "def f(): pass\n",
         }
     )
-    risk = judge_risk.fn(read(repo))
-    assert risk.functions == 1
-    assert any("could not be counted" in note for note in risk.notes)
+    branches = measure_branches.fn(read(repo))
+    assert branches.functions == 1
+    assert any("could not be counted" in note for note in branches.notes)
 
 
 @pytest.mark.parametrize(
@@ -620,7 +629,7 @@ def test_what_looks_like_a_secret_is_critical(repo: Repo, line: str) -> None:
     repo.commit({"settings.txt": f"fine\n{line}\n"})
     reviewed = review(repo)
     assert [(f.severity, f.path, f.line) for f in reviewed.of("secret")] == [("CRITICAL", "settings.txt", 2)]
-    assert (reviewed.review.verdict, reviewed.review.worst, reviewed.risk.secrets) == ("reject", "CRITICAL", 1)
+    assert (reviewed.review.verdict, reviewed.review.worst, reviewed.secrets.secrets) == ("reject", "CRITICAL", 1)
 
 
 @pytest.mark.parametrize("line", HARMLESS)
@@ -836,6 +845,12 @@ def test_the_report_reads_well() -> None:
     )
 
 
+def test_a_check_that_came_to_nothing_is_named_in_the_report() -> None:
+    """With the reason, so that nobody takes what was not looked at for fine."""
+    page = a_page(missing=[Missing("lint:a.py", "Unavailable: ruff is not installed")])
+    assert "## Not looked at\n\n- lint:a.py: Unavailable: ruff is not installed" in markdown(page)
+
+
 # The workflow, and the sample
 
 
@@ -901,5 +916,9 @@ def test_every_specialist_declares_what_it_raises() -> None:
         "TimedOut",
         "Unavailable",
     }
-    assert all(issubclass(f, Failure) for s in (read_change, lint_change, judge_risk, publish_report) for f in s.fails)
+    assert all(
+        issubclass(f, Failure)
+        for s in (read_change, lint_change, judge_risk, search_secrets, publish_report)
+        for f in s.fails
+    )
     assert json.loads(stored(GitFailed("show", "why"))) == {"command": "show", "why": "why"}

@@ -505,13 +505,15 @@ def test_what_a_run_is_made_of_is_pinned_to_the_meaning_of_its_fold() -> None:
     """
     assert {name: list(fields) for name, fields in shape().items()} == {
         "Run": ["id", "workflow", "version", "fingerprint", "tenant", "root", "seq", "started", "at", "config",
-                "values", "newest", "taken", "entries", "calls", "outcome", "why", "timers", "parent", "depth", "by",
-                "heard"],
+                "values", "newest", "taken", "entries", "calls", "plans", "outcome", "why", "timers", "parent",
+                "depth", "by", "heard"],
         "Config": ["states", "history"],
-        "Value": ["id", "by", "payload", "specialist", "attempt", "fallback", "reads", "warnings", "trusted"],
+        "Value": ["id", "by", "payload", "specialist", "attempt", "fallback", "reads", "warnings", "trusted", "part"],
         "Payload": ["contract", "data"],
         "Call": ["run", "id", "specialist", "attempt", "rank", "effect", "request", "reads", "status", "since",
-                 "wake", "cuts", "faults", "why", "untouched", "kind", "copied", "renamed"],
+                 "wake", "cuts", "faults", "why", "untouched", "kind", "type", "copied", "renamed"],
+        "Progress": ["count", "width", "on_failure", "reads", "parts", "waits", "ready", "done", "failed", "skipped"],
+        "CallPlanned": ["call", "type", "after", "request", "expects", "needed", "answers", "says"],
         "Timer": ["state", "due", "since"],
     }  # fmt: skip
     assert checkpoint.MEANING == 1 and fold().startswith("1-")

@@ -51,6 +51,7 @@ BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     Payload: payloads,
     Payload | None: st.none() | payloads,
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
+    tuple[tuple[str, str], ...]: st.lists(st.tuples(text, text), max_size=3).map(tuple),
     tuple[tuple[str, bool], ...]: st.lists(st.tuples(text, st.booleans()), max_size=3).map(tuple),
     tuple[tuple[str, str], ...]: st.lists(st.tuples(text, text), max_size=3).map(tuple),
     tuple[tuple[str, tuple[str, ...]], ...]: st.lists(

@@ -11,27 +11,17 @@ from syrupy.assertion import SnapshotAssertion
 import statecore
 from statecore import Failure
 from statecore.errors import DefinitionError
+from tests import wrong, wrong_plans
 from tests.charts import FLAT, NESTED
 from tests.support import SupportTicket
-from tests.wrong import RIGHT, WRONG
 
 Definition = Callable[[], object]
+WRONG, RIGHT = wrong.WRONG + wrong_plans.WRONG, wrong.RIGHT + wrong_plans.RIGHT
 PURE = Path(statecore.__file__).parent
 CHECKED = (
-    "chart",
-    "check",
-    "child",
-    "contract",
-    "declare",
-    "handover",
-    "migration",
-    "oracle",
-    "person",
-    "specialist",
-    "table",
-    "versions",
-    "workflow",
-)
+    "chart", "check", "child", "contract", "declare", "handover", "migration", "oracle", "person", "plan", "plancheck",
+    "planhandover", "specialist", "table", "versions", "workflow",
+)  # fmt: skip
 
 
 def refusal(define: Definition) -> DefinitionError:

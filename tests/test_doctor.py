@@ -87,6 +87,6 @@ def test_a_file_that_is_no_log_is_said(desk: Desk) -> None:
 def test_configured_workflows_are_named_or_what_is_wrong_with_them(desk: Desk) -> None:
     """What `resume` will find."""
     Path("statecore.toml").write_text(f'workflows = ["{QUICK}"]')
-    assert finding(desk, "workflows")[1].startswith("Quick 1, ChangeReview 1")
+    assert finding(desk, "workflows")[1].startswith("Quick 1, ChangeReview 2")
     Path("statecore.toml").write_text('workflows = ["nowhere:W"]')
     assert "no module nowhere" in finding(desk, "workflows")[1]

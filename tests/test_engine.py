@@ -466,6 +466,7 @@ def _filled(field: Any) -> Any:
         "reads": (1, 2),
         "renamed": (("a", "b"),),
     }
+    deep["missing"] = (("part", "why"),)
     return deep.get(field.name) or kinds.get(field.type, ("a", "b") if field.type == tuple[str, ...] else False)
 
 

@@ -10,6 +10,7 @@ from statecore.handed import handed
 from statecore.log import MemoryLog
 from statecore.replay import turns_of
 from statecore.testing import Played, play
+from tests import plans
 from tests.crew import Crew, Job, Piece
 from tests.desk import Desk
 from tests.releases import Mixed, Request
@@ -93,6 +94,18 @@ def test_the_command_lists_them_with_digest_and_size(desk: Desk) -> None:
     assert (message["to"], message["bytes"], message["request"]["contract"]) == ("work@1", 28, "Errand")
     assert message["from"][0]["by"] == "start"
     assert desk("messages", "nope").code == 2
+
+
+def test_what_a_plan_hands_over_is_what_it_planned() -> None:
+    """A request that was made at run time stands with the plan; one made of results names the parts that gave them."""
+    job = plans.Job("oak", files=("a", "b"))
+    played = play(plans.Many, job, None)
+    found = [(message.call, message.request.data) for message in handed(played.run, played.turns)]
+    assert found == [("checking#1/look:a", b'{"text":"a"}'), ("checking#1/look:b", b'{"text":"b"}')]
+    played = play(plans.Diamond, job, None)
+    last = list(handed(played.run, played.turns))[-1]
+    assert last.call == "checking#1/weigh"
+    assert [source.by for source in last.sources] == ["checking/left", "checking/right"]
 
 
 async def test_the_versions_of_both_sides_are_told() -> None:

@@ -15,6 +15,7 @@ from statecore import (
     Completed,
     Compound,
     Done,
+    Elapsed,
     Engine,
     Failed,
     History,
@@ -22,6 +23,7 @@ from statecore import (
     Parallel,
     Signal,
     State,
+    Wait,
     Workflow,
     any_state,
     rebuild,
@@ -570,3 +572,25 @@ def test_stuck_asks_nothing_of_a_run_that_is_over() -> None:
     """Its values are for reading, and no hand-over wants them."""
     over = Run(id="over", outcome="completed")
     assert [*stuck(New.machine, over)] == []
+
+
+@pytest.mark.parametrize(("named", "kept"), [("resting", True), ("sleeping", False)])
+async def test_a_time_that_runs_goes_on_only_where_the_new_declaration_has_it(named: str, kept: bool) -> None:
+    """A run that waits is migrated where its state has a time under the same name, and else the refusal says why."""
+
+    def waiting(name: str, version: str, *migrations: Migration) -> type[Workflow[Request]]:
+        body: dict[str, Any] = {name: State(Wait(60.0), initial=True), "over": State(final=True)}
+        body["rested"] = body[name].to(body["over"], on=Elapsed)
+        said = {"version": version, "migrations": list(migrations)}
+        return types.new_class("Waiting", (Workflow[Request],), said, lambda space: space.update(body))
+
+    old = waiting("resting", "1")
+    new = waiting(named, "2", Migration("Waiting@1", states={} if kept else {"resting": named}))
+    async with Engine(MemoryLog(), [old, new]) as engine:
+        await engine.run(old, Request("late", "en"), run="run")
+        if kept:
+            assert await engine.migrate("run", new, **WHO) == ["run"]
+            assert (await engine.state("run")).timers.keys() == {"resting"}
+        else:
+            with pytest.raises(NotPossible, match="in the middle of `resting`, a plan or a time that Waiting 2"):
+                await engine.migrate("run", new, **WHO)

@@ -149,10 +149,17 @@ def tried(machine: Machine, value: Any) -> "Most":
     known: dict[Any, tuple[Counter[str], Counter[str], int]] = {}
 
     def inputs(run: Run) -> list[Input]:
-        found: list[Input] = []
+        found: list[Input] = [Elapsed(state=path, at=timer.due) for path, timer in run.timers.items()]
         for call in run.calls.values():
             if call.status is CallState.WAITING:
-                found.append(Elapsed(call.id))
+                found.append(Elapsed(call=call.id))
+            elif call.kind == "person":
+                giving = machine.chart.state(call.state).specialists[call.rank]
+                found += [
+                    Completed(v, call.id, by=(giving.who or ("me",))[0])
+                    for given in giving.gives
+                    for v in VARIANTS[given.cls]
+                ]
             elif call.status is CallState.STARTED:
                 giving = machine.chart.state(call.state).specialists[call.rank]
                 found += [Completed(v, call.id) for given in giving.gives for v in VARIANTS[given.cls]]

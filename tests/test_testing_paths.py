@@ -100,7 +100,7 @@ def test_too_many_paths_are_refused() -> None:
 @pytest.mark.parametrize("path", paths(ChangeReview, failures=False), ids=str)
 def test_paths_are_parameters(path: Path) -> None:
     """A path has a name that a test can be called by."""
-    assert str(path).startswith("change_read-linted-judged-")
+    assert str(path).startswith("change_read-checked-")
 
 
 @attrs.frozen

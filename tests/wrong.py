@@ -1159,6 +1159,12 @@ def specialist_of_unknown_effect() -> object:
 
 
 @wrong
+def specialist_that_can_a_word() -> object:
+    """A text is no list of words."""
+    return made(plain, can="git")
+
+
+@wrong
 def specialist_that_is_called_again_and_fails_with_unknown() -> object:
     """Only what is never called again can leave its outcome unknown."""
     return made(plain, effect="pure", fails=[OutcomeUnknown])

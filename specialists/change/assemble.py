@@ -1,33 +1,42 @@
-"""Assembling a review: all findings in one order, counted, and a verdict."""
+"""Assembling a review: what the checks found in one order, counted, and a verdict."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from specialists.change.contracts import (
     SEVERITIES,
+    BranchReport,
     Change,
-    Evidence,
     Finding,
     LintReport,
     Review,
     RiskReport,
+    SecretReport,
     Severity,
     Verdict,
 )
-from statecore import specialist
+from statecore.plan import Missing
 
 MAX_FINDINGS = 100
 """Findings that a review lists."""
 
 
-@specialist("assemble_review", version="1", effect="pure")
-def assemble_review(evidence: Evidence) -> Review:
-    """The worst findings first, then by path and line. Counts include what the specialists left out of their lists."""
-    change, lint, risk = evidence.change, evidence.lint, evidence.risk
-    findings = sorted([*lint.findings, *risk.findings], key=_rank)
+def assemble_review(
+    change: Change,
+    lint: list[LintReport],
+    branches: list[BranchReport],
+    secrets: list[SecretReport],
+    risk: list[RiskReport],
+    missing: list[Missing],
+) -> Review:
+    """The worst findings first, then by path and line. Counts include what the checks left out of their lists."""
+    reports: list[LintReport | BranchReport | SecretReport | RiskReport] = [*lint, *branches, *secrets, *risk]
+    findings = sorted((finding for report in reports for finding in report.findings), key=_rank)
     worst = findings[0].severity if findings else "INFO"
     counts: Counter[Severity] = Counter(finding.severity for finding in findings)
-    left_out = lint.left_out + risk.left_out + max(0, len(findings) - MAX_FINDINGS)
+    left_out = sum(report.left_out for report in reports) + max(0, len(findings) - MAX_FINDINGS)
+    noted: list[LintReport | BranchReport] = [*lint, *branches]
+    notes = [note for report in noted for note in report.notes]
     return Review(
         verdict=_verdict(worst),
         worst=worst,
@@ -35,8 +44,9 @@ def assemble_review(evidence: Evidence) -> Review:
         findings=tuple(findings[:MAX_FINDINGS]),
         counts={severity: counts[severity] for severity in reversed(SEVERITIES) if counts[severity]},
         left_out=left_out,
-        looked_at=tuple(_looked_at(change, lint, risk)),
-        notes=(*change.notes, *lint.notes, *risk.notes),
+        looked_at=tuple(_looked_at(change, lint, branches, secrets, risk)),
+        notes=tuple(dict.fromkeys((*change.notes, *notes))),
+        missing=tuple(f"{each.part}: {each.why}" for each in missing),
     )
 
 
@@ -57,16 +67,25 @@ def _summary(change: Change, counts: Counter[Severity], left_out: int) -> str:
     return f"{_number(change.files_total, 'file')}, +{change.added:,} -{change.removed:,} lines: {found}{more}"
 
 
-def _looked_at(change: Change, lint: LintReport, risk: RiskReport) -> Sequence[str]:
+def _looked_at(
+    change: Change,
+    lint: list[LintReport],
+    branches: list[BranchReport],
+    secrets: list[SecretReport],
+    risk: list[RiskReport],
+) -> Sequence[str]:
     since = change.parent[:12] if change.parent else "the empty tree"
-    older = f"; {_number(lint.older, 'older finding')} left aside" if lint.older else ""
+    older = sum(report.older for report in lint)
+    aside = f"; {_number(older, 'older finding')} left aside" if older else ""
+    files, functions = sum(report.files for report in lint), sum(report.functions for report in branches)
+    hits = sum(report.secrets for report in secrets)
     return (
         f"git: {change.commit[:12]} against {since}, {_number(change.files_total, 'file')}",
-        f"{lint.tool}: {_number(lint.files, 'changed Python file')} as of this commit{older}",
-        f"branches: {_number(risk.functions, 'touched function')}",
-        f"churn: the last {_number(risk.commits, 'commit')}",
-        f"secrets: {_number(change.added, 'added line')}, {_number(risk.secrets, 'hit')}",
-        f"tests: {'touched' if risk.tests_touched else 'none touched'}",
+        f"{lint[0].tool if lint else 'ruff'}: {_number(files, 'changed Python file')} as of this commit{aside}",
+        f"branches: {_number(functions, 'touched function')}",
+        *(f"churn: the last {_number(report.commits, 'commit')}" for report in risk),
+        f"secrets: {_number(change.added, 'added line')}, {_number(hits, 'hit')}",
+        *(f"tests: {'touched' if report.tests_touched else 'none touched'}" for report in risk),
     )
 
 

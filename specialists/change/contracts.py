@@ -98,33 +98,39 @@ class LintReport:
 
 
 @attrs.frozen
-class RiskReport:
-    """`secrets`: how many added lines look like one. `commits`: how far back churn was counted. `functions`: touched
-    functions measured. `left_out`: findings beyond the bound."""
+class SecretReport:
+    """`secrets`: how many added lines look like one. `left_out`: findings beyond the bound."""
 
     findings: tuple[Finding, ...]
     secrets: int
-    commits: int
+    left_out: int = 0
+
+
+@attrs.frozen
+class BranchReport:
+    """`functions`: touched ones that were measured."""
+
+    findings: tuple[Finding, ...]
     functions: int
-    tests_touched: bool
     left_out: int = 0
     notes: tuple[str, ...] = ()
 
 
 @attrs.frozen
-class Evidence:
-    """All that was found out about a change."""
+class RiskReport:
+    """Of a change as a whole. `commits`: how far back churn was counted. `left_out`: findings beyond the bound."""
 
-    change: Change
-    lint: LintReport
-    risk: RiskReport
+    findings: tuple[Finding, ...]
+    commits: int
+    tests_touched: bool
+    left_out: int = 0
 
 
 @attrs.frozen
 class Review:
     """`findings`: worst first. `counts`: of all findings by severity, those `left_out` of the list included. `worst`
     is INFO where there are none. `looked_at`: a line for each thing that was looked at; `notes`: what the reader must
-    know beside it."""
+    know beside it; `missing`: checks that came to nothing, each with the reason."""
 
     verdict: Verdict
     worst: Severity
@@ -134,6 +140,7 @@ class Review:
     left_out: int
     looked_at: tuple[str, ...]
     notes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -146,9 +153,10 @@ class Report:
 
 @attrs.frozen
 class Published:
-    """`path`: of the Markdown file, absolute. `sha256`: of its bytes."""
+    """`path`: of the Markdown file, absolute. `sha256`: of its bytes. `missing`: how many checks came to nothing."""
 
     path: str
     sha256: str
     worst: Severity
     verdict: Verdict
+    missing: int = 0

@@ -26,7 +26,8 @@ def publish_report(report: Report, call: Call) -> Published:
     except OSError as fault:
         raise NotPublished(printable(os.fsencode(directory)), fault.strerror or "it could not be written") from None
     worst, verdict = report.review.worst, report.review.verdict
-    return Published(printable(os.fsencode(path)), hashlib.sha256(data).hexdigest(), worst, verdict)
+    digest, missing = hashlib.sha256(data).hexdigest(), len(report.review.missing)
+    return Published(printable(os.fsencode(path)), digest, worst, verdict, missing)
 
 
 def _content(path: Path) -> bytes | None:

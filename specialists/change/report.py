@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
         _findings(review),
         _files(change),
         _list("Looked at", review.looked_at),
+        _list("Not looked at", review.missing),
         _list("Notes", review.notes),
     )
     return "\n".join(line for part in parts for line in part)

@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from specialists.change import branches
-from specialists.change.contracts import SEVERITIES, Change, FileChange, Finding, RiskReport, Severity
+from specialists.change.contracts import (
+    SEVERITIES,
+    BranchReport,
+    Change,
+    FileChange,
+    Finding,
+    RiskReport,
+    SecretReport,
+    Severity,
+)
 from specialists.change.diff import PATCH_LIMIT, Patch, added_lines, listing, patch
 from specialists.change.failures import GitFailed, NoSuchRepository
 from specialists.change.git import Repository, open_repository
@@ -69,35 +78,43 @@ _SOURCE = (
 )
 
 
-@specialist("judge_risk", version="1", effect="pure", fails=(NoSuchRepository, GitFailed, TimedOut, Unavailable))
-def judge_risk(change: Change) -> RiskReport:
-    """A secret is CRITICAL, what could not be looked at for secrets is HIGH; the rest goes by the steps above."""
+FAILS = (NoSuchRepository, GitFailed, TimedOut, Unavailable)
+
+
+@specialist("search_secrets", version="1", effect="pure", fails=FAILS)
+def search_secrets(change: Change) -> SecretReport:
+    """Every added line of every file, those beyond the list of the change too. A secret is CRITICAL, what could not be
+    looked at is HIGH.
+    """
     repository = open_repository(change.repository)
     everything = patch(repository, change.base, change.commit, listing(repository, change.base, change.commit))
     secrets = list(_secrets(everything))
-    counts, commits = _churn(repository, change)
-    functions, unmeasured = _functions(repository, change)
+    findings, left_out = _listed([*secrets, *_unseen(everything)])
+    return SecretReport(findings, len(secrets), left_out)
+
+
+@specialist("measure_branches", version="1", effect="pure", fails=FAILS)
+def measure_branches(change: Change) -> BranchReport:
+    """The ways through each touched function."""
+    functions, unmeasured = _functions(open_repository(change.repository), change)
+    findings, left_out = _listed([*_branchy(functions)])
+    noted = f"branches of {unmeasured} Python files could not be counted: too large, or they do not parse"
+    return BranchReport(findings, len(functions), left_out, (noted,) if unmeasured else ())
+
+
+@specialist("judge_risk", version="2", effect="pure", fails=FAILS)
+def judge_risk(change: Change) -> RiskReport:
+    """The change as a whole: its size, how busy its files are, and whether tests came with it."""
+    counts, commits = _churn(open_repository(change.repository), change)
     tests = any(_TEST.search(file.path) for file in change.files)
-    findings = [
-        *secrets,
-        *_unseen(everything),
-        *_size(change),
-        *_busy(counts, commits),
-        *_branchy(functions),
-        *_untested(change, tests),
-    ]
+    findings, left_out = _listed([*_size(change), *_busy(counts, commits), *_untested(change, tests)])
+    return RiskReport(findings, commits, tests, left_out)
+
+
+def _listed(findings: list[Finding]) -> tuple[tuple[Finding, ...], int]:
+    """The worst of them, and how many are left out."""
     findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
-    return RiskReport(
-        findings=tuple(findings[:MAX_FINDINGS]),
-        secrets=len(secrets),
-        commits=commits,
-        functions=len(functions),
-        tests_touched=tests,
-        left_out=max(0, len(findings) - MAX_FINDINGS),
-        notes=(f"branches of {unmeasured} Python files could not be counted: too large, or they do not parse",)
-        if unmeasured
-        else (),
-    )
+    return tuple(findings[:MAX_FINDINGS]), max(0, len(findings) - MAX_FINDINGS)
 
 
 def _step(value: int, steps: Steps) -> Severity | None:

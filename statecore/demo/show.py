@@ -23,7 +23,7 @@ from statecore.call import CallState
 from statecore.demo import ChangeReview
 from statecore.demo.sample import make_sample
 from statecore.errors import BadInput
-from statecore.events import Moved
+from statecore.events import Moved, part_of
 from statecore.failpoint import VARIABLE, Point
 from statecore.graph import draw
 from statecore.inquiry import listing, shown
@@ -32,8 +32,10 @@ from statecore.run import Run
 
 Say = Callable[[str], None]
 
-KILLED_AT = f"{Point.BEFORE_CALL}:2:stop"
-"""The worker stops itself with its second call started in the log and no outcome there; the kill comes from outside."""
+KILLED_AT = f"{Point.BEFORE_CALL}:4:stop"
+"""The worker stops itself with its fourth call started in the log and no outcome there; the kill comes from outside. Of
+a change with Python in it that is the third of the plan: one is done, two are in flight. Of another it is the report.
+"""
 
 PATIENCE = 60.0
 """Seconds after which a worker that neither stops nor ends is given up."""
@@ -60,8 +62,9 @@ def demonstrate(repository: str | None, revision: str | None, database: Path | N
     found = asyncio.run(shown(database, name))
     _tell(say, found.turns)
     if killed:
-        cut = next(call for call in found.run.calls.values() if call.status is CallState.STARTED)
-        title(f"2  SIGKILL: {cut.id} was started, its outcome never came, and process {worker.pid} is gone")
+        cut = [call.id for call in found.run.calls.values() if call.status is CallState.STARTED]
+        were, its = ("was", "its outcome") if len(cut) == 1 else ("were", "their outcomes")
+        title(f"2  SIGKILL: {' and '.join(cut)} {were} started, {its} never came, and process {worker.pid} is gone")
         say(f"    the log has {found.run.seq} events; the run is rebuilt from them and from nothing else")
         title("3  `statecore resume` takes it up from the log")
         _statecore("resume", name, "--db", str(database))
@@ -71,7 +74,7 @@ def demonstrate(repository: str | None, revision: str | None, database: Path | N
     title(f"4  the run is {found.run.condition}: the path it took")
     _conclude(say, found.run, found.turns, database)
     if not killed:
-        say("\nthe worker was not killed: its run was over before there was a second call to kill it in")
+        say("\nthe worker was not killed: its run was over before there was a fourth call to kill it in")
     return 0 if killed and found.run.outcome else 1
 
 
@@ -173,7 +176,9 @@ def _conclude(say: Say, run: Run, turns: list[Turn], database: Path) -> None:
 def _chart(run: Run, turns: list[Turn]) -> list[str]:
     """The states in the order in which they were entered, what each did and how long; then those that were not."""
     chart = ChangeReview.machine.chart
-    work = {done.call.rpartition("#")[0]: done for done in present.work(turns)}
+    work: dict[str, list[present.Work]] = {}
+    for done in present.work(turns):
+        work.setdefault(done.call.rpartition("#")[0], []).append(done)
     entered: list[str] = []
     out = []
     for move in (event for turn in turns for event in turn.events if isinstance(event, Moved)):
@@ -182,17 +187,24 @@ def _chart(run: Run, turns: list[Turn]) -> list[str]:
             out.append(f"    |  {name}" + (f"  ({why})" if why else ""))
         for state in move.entered:
             entered.append(state)
-            out.append(
-                f"    {'O' if chart.nodes[state].final else 'o'} "
-                f" {_did(chart.nodes[state].says, state, work.get(state))}"
-            )
+            mark = "O" if chart.nodes[state].final else "o"
+            lines = list(_did(chart.nodes[state].says, state, work.get(state, [])))
+            out += [f"    {mark}  {lines[0]}", *(f"    |  {line}" for line in lines[1:])]
     rest = [path for path in chart.nodes if path not in entered]
     return [*out, f"       not entered: {', '.join(rest)}"]
 
 
-def _did(says: str, state: str, work: present.Work | None) -> str:
-    if work is None:
-        return f"{state:<12} {says}"
+def _did(says: str, state: str, work: list[present.Work]) -> Iterator[str]:
+    """What a state did; of one with a plan, what each of its calls did."""
+    alone = len(work) == 1 and not part_of(work[0].call)
+    if not alone:
+        yield f"{state:<12} {says}"
+    width = max((len(part_of(done.call)) for done in work), default=0)
+    for done in work:
+        yield f"{state:<12} {_called(done)}" if alone else f"  {part_of(done.call):<{width}}  {_called(done)}"
+
+
+def _called(work: present.Work) -> str:
     calls = (
         "called once"
         if work.dispatched == 1
@@ -201,4 +213,4 @@ def _did(says: str, state: str, work: present.Work | None) -> str:
         else f"called {work.dispatched} times"
     )
     cut = "   <- cut by the kill, called again with the same key" if work.cuts else ""
-    return f"{state:<12} {work.specialist:<18} {calls:<15} {present.took(work.seconds):>8}  {work.ended}{cut}"
+    return f"{work.specialist:<18} {calls:<15} {present.took(work.seconds):>8}  {work.ended}{cut}"

@@ -94,8 +94,9 @@ async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequen
             break
         else:
             limit = None if said is None else said[0] - engine.clock.now()
+            passing = engine._alarms.passed(RUN) if RUN in engine._alarms else asyncio.Event().wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(engine._alarms.passed(RUN), limit)
+                await asyncio.wait_for(passing, limit)
     for signal in left:
         await engine.signal(RUN, signal)
         run = await engine.wait(RUN)

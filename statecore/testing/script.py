@@ -23,10 +23,12 @@ from statecore.call import Call
 from statecore.declare import State
 from statecore.failures import Failure, NotDone
 from statecore.person import Person
+from statecore.plan import Part
 from statecore.specialist import Specialist
 from statecore.workflow import Machine, Workflow
 
 T = TypeVar("T")
+W = TypeVar("W", State, Part)
 
 Entries = Mapping[str, Any] | Mapping[Specialist[Any, Any], Any] | Mapping[str | Specialist[Any, Any], Any]
 """What a test writes: per state, call or specialist, one entry for all attempts or a list with one for each."""
@@ -128,7 +130,14 @@ class Script(Generic[T]):
 
     def _state(self, path: str, state: State) -> State:
         made = copy.copy(state)
-        made.does, *fallback = [self._stand_in(path, each) for each in state.specialists]
+        if state.plan is None:
+            return self._work(path, made)
+        made.plan = copy.copy(state.plan)
+        made.plan.parts = tuple(self._work(path, copy.copy(part)) for part in state.plan.parts)
+        return made
+
+    def _work(self, path: str, made: W) -> W:
+        made.does, *fallback = [self._stand_in(path, each) for each in made.specialists]
         made.fallback = tuple(fallback)
         return made
 

@@ -187,7 +187,8 @@ class _Trial:
             yield "outcomes in reversed order", {call: delays[call] * places[call] for call in calls}, True
 
     def _timeout(self, call: str) -> float:
-        return self.workflow.machine.chart.state(call.rpartition("#")[0]).timeout
+        works = self.workflow.machine.chart.state(call.rpartition("#")[0]).works
+        return min(work.timeout for work in works)
 
     def disturbed(self, whole: _Ended, what: str, delays: dict[str, float], again: bool) -> str:
         script = self.script()
@@ -264,7 +265,7 @@ def _compared(what: str, whole: _Ended, found: _Ended, script: Script[Any]) -> s
     """How a run differs from the undisturbed one; "" where it does not."""
     if script.faults:
         return f"{what}:\n  {script.faults[0]}"
-    once = {call for call, name in found.work if _is_once(script, call)}
+    once = {call for call, name in found.work if _is_once(script, call, name)}
     twice = [
         f"  the work of {call}, whose effect is `once`, was done {times} times"
         for (call, _), times in found.work.items()
@@ -274,9 +275,10 @@ def _compared(what: str, whole: _Ended, found: _Ended, script: Script[Any]) -> s
     return "\n".join([f"{what}:", *twice, *differs]) if twice or differs else ""
 
 
-def _is_once(script: Script[Any], call: str) -> bool:
+def _is_once(script: Script[Any], call: str, name: str) -> bool:
     state = script.declared.machine.chart.state(call.rpartition("#")[0])
-    return any(specialist.effect == "once" for specialist in state.specialists)
+    able = [each for each in state.specialists if state.plan is None or each.name == name]
+    return any(specialist.effect == "once" for specialist in able)
 
 
 def _differs(name: str, whole: _Ended, found: _Ended) -> Iterator[str]:

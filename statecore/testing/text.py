@@ -8,9 +8,11 @@ from typing import Any
 
 from statecore.chart import Chart, Node
 from statecore.contract import spelled
+from statecore.declare import State
 from statecore.log import Turn
 from statecore.person import Person
-from statecore.present import said, where
+from statecore.plan import Part, Plan
+from statecore.present import said, times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Row, leaves
 from statecore.wait import describe, spoken
@@ -57,19 +59,32 @@ def _policy(chart: Chart, node: Node) -> str:
         return f"{node.kind}{within}{', initial' if node.initial else ''}".replace("history*", "deep history")
     if node.final:
         return f"final, {node.outcome}" if node.parent is None else "final"
+    initial = ", initial" if node.initial else ""
+    if node.state.plan is not None:
+        return f"{_planned(node.state.plan)}{initial}"
     if node.state.does is None:
         waits = describe(node.state.wait) if node.state.wait else "waits for a signal"
-        return f"{waits}{within}{', initial' if node.initial else ''}"
-    works = ", then ".join(f"{each.called(each.name)} ({_kind(each)})" for each in node.state.specialists)
-    attempts = f", {node.state.attempts} attempts" if node.state.attempts > 1 else ""
-    guards = f", guards {', '.join(guard.name for guard in node.state.guards)}" if node.state.guards else ""
-    called = any(not isinstance(each, Person) for each in node.state.specialists)
-    timeout = f", {node.state.limit:g} s" if called and node.state.limit else ""
-    return f"{works}{attempts}{timeout}{within}{guards}{', initial' if node.initial else ''}"
+        return f"{waits}{within}{initial}"
+    return f"{_called(node.state, within)}{initial}"
+
+
+def _called(work: State | Part, within: str = "") -> str:
+    works = ", then ".join(f"{each.called(each.name)} ({_kind(each)})" for each in work.specialists)
+    attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
+    guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
+    called = any(not isinstance(each, Person) for each in work.specialists)
+    timeout = f", {work.limit:g} s" if called and work.limit else ""
+    return f"{works}{attempts}{timeout}{within}{guards}"
 
 
 def _kind(specialist: Specialist[Any, Any]) -> str:
     return specialist.about() if isinstance(specialist, Person) else specialist.effect
+
+
+def _planned(plan: Plan) -> str:
+    calls = f"up to {times(plan.at_most, 'call')}" if plan.make else times(len(plan.parts), "call")
+    parts = [f"{part}: {_called(part)}" for part in plan.parts]
+    return f"plan of {calls}, {plan.width} at once, on failure {plan.on_failure} ({'; '.join(parts)})"
 
 
 def _rows(machine: Machine) -> Iterator[tuple[str, ...]]:

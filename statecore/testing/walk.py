@@ -8,6 +8,7 @@ import attrs
 from statecore.admission import Guarded
 from statecore.call import Call, CallState
 from statecore.decider import step as decided
+from statecore.events import plan_of
 from statecore.failures import Failure
 from statecore.guard import Guard, Question, Refuse, Side, Verdict
 from statecore.log import Turn
@@ -16,6 +17,7 @@ from statecore.person import Person
 from statecore.run import Run
 from statecore.table import Letter, payload_types
 from statecore.testing.given import RUN
+from statecore.testing.planwalk import calls_of, standing_in, to_fail
 from statecore.testing.play import moves
 from statecore.testing.sample import NoSample, sample
 from statecore.workflow import Machine
@@ -34,8 +36,8 @@ class _Refusing(Guarded):
     calls: Mapping[str, Failure] = attrs.field(factory=dict)
 
     def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
-        if side == "before" and question.call in self.calls:
-            return "path", Refuse("this path says so", self.calls[question.call])
+        if side == "before" and (call := plan_of(question.call)) in self.calls:
+            return "path", Refuse("this path says so", self.calls[call])
         return super().ask(side, own, question)
 
 
@@ -49,9 +51,12 @@ class Walk:
     turns: list[Turn] = attrs.field(factory=list)
     _types: Mapping[Letter, type] = attrs.field(init=False, repr=False)
     _admission: Guarded = attrs.field(factory=Guarded, repr=False)
+    _assembly: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._types = payload_types(self.machine.chart)
+        if self.machine.plans:
+            self.machine = standing_in(self.machine, self._example, self._assembly.__getitem__)
 
     @property
     def moves(self) -> tuple[str, ...]:
@@ -72,25 +77,38 @@ class Walk:
             timer = self.run.timers.get(of)
             self._tell(Elapsed(state=of, at=max(timer.due, self.run.at) if timer else self.run.at))
         elif call := next((id for id in self.run.calls if id.rpartition("#")[0] == of), ""):
-            self._end(call, step)
+            if calls_of(self.run, of):
+                self._end_plan(of, step)
+            else:
+                self._end(call, self._answering(step), bool(step.fails))
 
-    def _end(self, call: str, step: "Step") -> None:
-        """End the call as the step says: every attempt and every fallback, where it fails."""
-        value = self._answering(step)
-        outcome: Completed[Any] | Failed[Failure] = Failed(value, call) if step.fails else Completed(value, call)
+    def _end_plan(self, state: str, step: "Step") -> None:
+        """End the calls of a plan well, until the one that fails as the step says may start, or the plan is over."""
+        value = self._assembly[state] = self._answering(step)
+        while calls := calls_of(self.run, state):
+            failing = to_fail(self.machine, calls, step.fails) if step.fails else None
+            call = failing or calls[0]
+            gives = self.machine.chart.work(call).specialists[call.rank].gives[0].cls
+            self._end(call.id, value if failing else self._example(gives), bool(failing))
+            if call.id in self.run.calls:
+                return
+
+    def _end(self, call: str, value: Any, fails: bool) -> None:
+        """End the call so: every attempt and every fallback, where it fails."""
+        outcome: Completed[Any] | Failed[Failure] = Failed(value, call) if fails else Completed(value, call)
         for _ in range(TRIES):
             found = self.run.calls.get(call)
             if found is None or found.status is CallState.UNKNOWN:
                 return
             waits = found.status is not CallState.STARTED
             by = self._asked(found)
-            late = waits or (bool(by) and step.fails is not None)
+            late = waits or (bool(by) and fails)
             at = max(found.wake or 0.0, self.run.at) if late else self.run.at + 1
             self._tell(Elapsed(call=call, at=at) if late else attrs.evolve(outcome, at=at, by=by))
 
     def _asked(self, call: Call) -> str:
         """Who answers a call to a person; "" where it is none."""
-        person = self.machine.chart.state(call.state).specialists[call.rank]
+        person = self.machine.chart.work(call).specialists[call.rank]
         return (person.who[0] if person.who else "somebody") if isinstance(person, Person) else ""
 
     def _tell(self, input: Input) -> None:

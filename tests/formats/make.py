@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 
 from statecore.checkpoint import Mark, taken
@@ -37,6 +38,7 @@ from statecore.log import Append, Batch, Log
 from statecore.replay import rebuild, turns_of
 from statecore.retention import erase, not_system, purge
 from statecore.run import Run
+from statecore.schedule import Progress
 from statecore.sqlite import SqliteLog
 from statecore.switches import switch
 from tests.crew import Bill, Crew, Jammed, Job, Nudge, Piece, Spoilt, hang, line, twin
@@ -91,7 +93,10 @@ def plain(run: Run) -> dict[str, Any]:
         **{name: getattr(run, name) for name in ("seq", "started", "at", "outcome", "why", "condition")},
         "states": run.config.states,
         "history": run.config.history,
-        "values": [[v.by, *value(v.payload), v.specialist, v.attempt, v.fallback] for v in run.values],
+        "values": [
+            [v.by, *value(v.payload), v.specialist, v.attempt, v.fallback, *([v.part] if v.part else [])]
+            for v in run.values
+        ],
         "newest": {f"{by} {contract}": found.id for (by, contract), found in run.newest.items()},
         "taken": run.taken,
         "entries": run.entries,
@@ -102,8 +107,15 @@ def plain(run: Run) -> dict[str, Any]:
             ]
             for call in run.calls.values()
         },
+        **({"plans": {id: progress(found) for id, found in run.plans.items()}} if run.plans else {}),
         **({"timers": {timer.state: [timer.since, timer.due] for timer in run.timers.values()}} if run.timers else {}),
     }
+
+
+def progress(found: Progress) -> list[Any]:
+    """How far an open plan is."""
+    parts = [[*attrs.astuple(part, recurse=False)[:3], part.expects, part.needed] for part in found.parts.values()]
+    return [found.width, found.on_failure, found.reads, parts, found.waits, found.done, found.failed, found.skipped]
 
 
 async def rebuilt(log: Log) -> dict[str, Any]:

@@ -117,13 +117,18 @@ BUGS = (
         "if beginning := None:",
     ),
     Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
-    Bug("an attempt too many", DECIDER + "again", "call.attempt < self.state", "call.attempt <= self.state"),
+    Bug(
+        "an attempt too many",
+        DECIDER + "again",
+        "call.attempt < self.work(call).attempts",
+        "call.attempt <= self.work(call).attempts",
+    ),
     Bug(
         "a `once` call is repeated",
         DECIDER + "again",
-        'call.effect != "once" and call.kind != "person" and mendable(failure)\n    return able and call.attempt < '
-        "self.state(call).attempts",
-        "mendable(failure)\n    return able and call.attempt < max(2, self.state(call).attempts)",
+        """able = call.effect != "once" and call.kind != "person" and mendable(failure)
+        return able and call.attempt < self.work(call).attempts""".replace("        return", "    return"),
+        "return mendable(failure) and call.attempt < max(2, self.work(call).attempts)",
     ),
     Bug("a `once` call that was cut is run again", DECIDER + "interrupted", 'if call.effect == "once":', "if False:"),
     Bug(

@@ -15,7 +15,20 @@ from typing import get_args
 
 import pytest
 
-from statecore.events import Erased, Event, ForkedFrom, Migrated, Purged, Switched, TimerFired, TimerSet
+from statecore.events import (
+    Assembled,
+    CallPlanned,
+    ConflictSettled,
+    Erased,
+    Event,
+    ForkedFrom,
+    Migrated,
+    Planned,
+    Purged,
+    Switched,
+    TimerFired,
+    TimerSet,
+)
 from tests.sim.__main__ import KEPT, TRACES, traces
 from tests.sim.life import simulate
 from tests.sim.loop import Deadlock, Killed, SimLoop
@@ -40,9 +53,11 @@ def test_every_promise_holds_whatever_happens(first: int) -> None:
 
 
 def test_everything_that_can_happen_happens() -> None:
-    """In the first sixty seeds there is every event of a run, every fault, and every way for a process to end."""
+    """In the first sixty seeds there is every event of a run without a plan, every fault, and every way for a process to end."""
     seen = {name for seed in range(60) for name in simulate(seed).seen}
-    events = {event.__name__ for event in get_args(Event) if event not in ABSENT}
+    elsewhere = (Erased, Purged, Switched, Migrated, ForkedFrom)
+    not_yet = (Planned, CallPlanned, ConflictSettled, Assembled, TimerSet, TimerFired)
+    events = {event.__name__ for event in get_args(Event) if event not in (*elsewhere, *not_yet)}
     ends = {"at a port", "at a moment", "in a commit", "disk", "closed", "at rest"}
     assert seen == events | {fault for _, fault in FAULTS} | ends
 
