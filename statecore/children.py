@@ -93,7 +93,7 @@ class Children:
         if held.machine is None or not held.machine.chart.composed:
             return
         for call in waiting(held.run).values():
-            state = held.machine.chart.state(call.state)
+            state = held.machine.chart.work(call)
             if state.limited:
                 yield call, call.since + state.timeout, state.timeout
 
@@ -194,4 +194,4 @@ class Children:
 
 
 def _specialist(machine: Machine, call: Call) -> Specialist[Any, Any]:
-    return machine.chart.state(call.state).specialists[call.rank]
+    return machine.chart.work(call).specialists[call.rank]

@@ -109,7 +109,7 @@ def _said(engine: Engine, script: Script[Any], run: Run) -> tuple[float, Call, A
     """The next answer of a person: when, to which call, what, and who gives it."""
     found = []
     for call in questions(run):
-        person = script.workflow.machine.chart.state(call.state).specialists[call.rank]
+        person = script.workflow.machine.chart.work(call).specialists[call.rank]
         if (says := script.says(person, call)) is not None:
             by = person.who[0] if isinstance(person, Person) and person.who else "script"
             found.append((call.since + says[0], call, says[1], by))

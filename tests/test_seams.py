@@ -1,0 +1,94 @@
+"""Where features meet: people and other workflows as parts of a plan."""
+
+import attrs
+import pytest
+
+from statecore import Completed, Engine, Failed, Part, Person, Plan, State, Workflow, any_state, child, specialist
+from statecore.asks import asks
+from statecore.log import MemoryLog
+from statecore.replay import rebuild, verify
+from statecore.run import Run
+
+
+@attrs.frozen
+class Page:
+    text: str
+
+
+@attrs.frozen
+class Note:
+    text: str
+
+
+@attrs.frozen
+class Notes:
+    texts: tuple[str, ...]
+
+
+@specialist("proofread", version="1", effect="pure")
+async def proofread(page: Page) -> Note:
+    return Note(f"proofread {page.text}")
+
+
+class Proofreading(Workflow[Page], version="1"):
+    """One look at a page."""
+
+    looking = State(proofread, initial=True)
+    looked = State(final=True)
+    lost = State(final=True, outcome="failed")
+    seen = looking.to(looked, on=Completed[Note])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+editor = Person("editor", version="1", takes=Page, gives=Note, who=("ana",))
+
+
+def all_notes(notes: list[Note]) -> Notes:
+    return Notes(tuple(note.text for note in notes))
+
+
+class Reviewing(Workflow[Page], version="1"):
+    """A page is looked at by a person, by another workflow and by a function, at the same time."""
+
+    checking = State(
+        Plan(Part(editor), Part(child(Proofreading), id="apart"), Part(proofread), assemble=all_notes), initial=True
+    )
+    checked = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = checking.to(checked, on=Completed[Notes])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+async def begun(log: MemoryLog) -> tuple[Engine, Run]:
+    engine = Engine(log, [Reviewing])
+    return engine, await engine.run(Reviewing, Page("owls"), run="run")
+
+
+async def test_a_plan_may_ask_a_person_and_begin_another_workflow() -> None:
+    """Each part ends in its own time; the plan is over when the person has answered, and all of it is decided again."""
+    log = MemoryLog()
+    engine, run = await begun(log)
+    assert run.condition == "waiting" and [call.id for call in run.calls.values()] == ["checking#1/editor"]
+    assert (await rebuild(log, "run/checking#1/apart")).outcome == "completed"
+    [asked] = await asks(log, engine.registry)
+    assert asked.call.id == "checking#1/editor"
+    run = await engine.answer("run", "checking#1/editor", Note("fine"), by="ana", why="read it")
+    assert run.outcome == "completed" and run.result is not None
+    assert run.result.data == b'{"texts":["fine","proofread owls","proofread owls"]}'
+    assert await verify(log, engine.registry) == []
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_such_a_plan_is_taken_up_again(cancelled: bool) -> None:
+    """By another engine on the same log: what is done stays done, and the question is still open."""
+    log = MemoryLog()
+    await begun(log)
+    engine = Engine(log, [Reviewing])
+    await engine.resume()
+    if cancelled:
+        assert (await engine.cancel("run", by="ops", why="enough")).outcome == "cancelled"
+    else:
+        run = await engine.answer("run", "checking", Note("fine"), by="ana", why="read it")
+        assert run.outcome == "completed"
+    assert await asks(log, engine.registry) == []
+    assert await verify(log, engine.registry) == []
