@@ -239,8 +239,9 @@ class Engine:
         Raises UnknownRun; LogError where the log failed meanwhile.
         """
         found = await self._rest(run)
-        while follow and not found.outcome and (timed := self._timed(run)):
-            await self._alarms.passed(*timed)
+        while follow and not found.outcome and ((timed := self._timed(run)) or self._busy(run)):
+            if timed:
+                await self._alarms.passed(*timed)
             if self._closing:
                 break
             for name in timed:
@@ -252,6 +253,10 @@ class Engine:
     def _timed(self, run: str) -> list[str]:
         """Which of a run and those that stand below it wait for a time."""
         return [*([run] if run in self._alarms else []), *descendants(run, self._alarms)]
+
+    def _busy(self, run: str) -> bool:
+        """An alarm may have rung between a run's coming to rest and its follower's hearing of it."""
+        return (held := self._held.get(run)) is not None and not self._at_rest(held)
 
     async def _rest(self, run: str) -> Run:
         held = self._held.get(run)
@@ -887,7 +892,13 @@ class Engine:
 
     def _answerable(self, held: _Held, name: str) -> Call:
         calls = held.run.calls
-        found = calls.get(name) or next((call for call in calls.values() if call.state == name), None)
+        named = [call for call in calls.values() if call.state == name]
+        if name not in calls and len(named) > 1:
+            raise UnknownCall(
+                f"{name} of {held.run.id} has {len(named)} open calls, which could each be meant: name one of"
+                f" {', '.join(call.id for call in named)}"
+            )
+        found = calls.get(name) or (named[0] if named else None)
         if found is None:
             raise UnknownCall(f"{held.run.id} has no open call {name} (open: {', '.join(calls) or 'none'})")
         asked = found.kind == "person" and found.status is CallState.STARTED
