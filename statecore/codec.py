@@ -55,7 +55,7 @@ class _Shape:
     floats: tuple[int, ...]
 
     def write(self, event: Event, payloads: list[Payload]) -> msgspec.Struct:
-        values = self.values(event)
+        values: Any = self.values(event)
         for place in self.floats:
             if values[place] is not None and not isfinite(values[place]):
                 raise BadInput(f"{self.event.__name__} holds the time {values[place]}: finite seconds are expected")

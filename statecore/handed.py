@@ -89,9 +89,9 @@ def _request(
     event: CallStarted | CallAsked, values: Sequence[Value], before: dict[str, tuple[tuple[int, ...], Payload]]
 ) -> tuple[tuple[int, ...], Payload]:
     """What an event leaves out stayed what it was or was planned, or is the value that was read, handed over as it is."""
-    known = before.get(event.call)
-    reads = event.reads or (known[0] if known else ())
-    return reads, event.request or (known[1] if known else values[reads[0]].payload)
+    if (known := before.get(event.call)) is not None:
+        return event.reads or known[0], event.request or known[1]
+    return event.reads, event.request or values[event.reads[0]].payload
 
 
 def _source(value: Value) -> Source:

@@ -118,8 +118,9 @@ class Inbox:
             return
         if not self.by:
             self.by = self.prompt("your name? ")
-        contract = self.pick([(each.name, each) for each in ask.person.gives]) if len(ask.person.gives) > 1 else None
-        value = self.filled(contract or ask.person.gives[0], tagged=contract is not None)
+        first, *others = ask.person.gives
+        contract = self.pick([(each.name, each) for each in (first, *others)]) if others else None
+        value = self.filled(contract or first, tagged=contract is not None)
         why = self.prompt("why? ")
         self.say("", f"{ask.call.id} of {ask.run.id} is answered by {self.by}: {short(why)}")
         self.say(*paper(value, "", "    "))

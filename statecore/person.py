@@ -69,7 +69,8 @@ class Person(Specialist[I, O]):
                 contract.pack(otherwise)
             except BadInput as fault:
                 raise wrong(f"otherwise={otherwise!r} is no answer ({fault}): give a value of its contract") from None
-        self.__attrs_init__(
+        make: Any = self
+        make.__attrs_init__(
             name, version, taken, contracts, (), "pure", _nobody, kind="person", who=tuple(who),
             within=limit, otherwise=otherwise, says=says,
         )  # fmt: skip
