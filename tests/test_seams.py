@@ -8,6 +8,7 @@ from statecore.asks import asks
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, verify
 from statecore.run import Run
+from statecore.testing import play, survives
 
 
 @attrs.frozen
@@ -40,6 +41,7 @@ class Proofreading(Workflow[Page], version="1"):
     gave_up = any_state.to(lost, on=Failed)
 
 
+apart = child(Proofreading)
 editor = Person("editor", version="1", takes=Page, gives=Note, who=("ana",))
 
 
@@ -50,9 +52,7 @@ def all_notes(notes: list[Note]) -> Notes:
 class Reviewing(Workflow[Page], version="1"):
     """A page is looked at by a person, by another workflow and by a function, at the same time."""
 
-    checking = State(
-        Plan(Part(editor), Part(child(Proofreading), id="apart"), Part(proofread), assemble=all_notes), initial=True
-    )
+    checking = State(Plan(Part(editor), Part(apart, id="apart"), Part(proofread), assemble=all_notes), initial=True)
     checked = State(final=True)
     lost = State(final=True, outcome="failed")
     done = checking.to(checked, on=Completed[Notes])
@@ -76,6 +76,14 @@ async def test_a_plan_may_ask_a_person_and_begin_another_workflow() -> None:
     assert run.outcome == "completed" and run.result is not None
     assert run.result.data == b'{"texts":["fine","proofread owls","proofread owls"]}'
     assert await verify(log, engine.registry) == []
+
+
+def test_such_a_plan_is_scripted_and_survives_a_kill_at_every_turn() -> None:
+    """The other workflow may be scripted too, or run as it is written."""
+    answers = {editor: Note("fine"), proofread: Note("p")}
+    assert play(Reviewing, Page("owls"), {**answers, apart: Note("a")}).result == Notes(("fine", "a", "p"))
+    assert play(Reviewing, Page("owls"), {**answers, apart: apart}).result == Notes(("fine", "proofread owls", "p"))
+    assert survives(Reviewing, Page("owls"), {**answers, apart: apart}).kills > 5
 
 
 @pytest.mark.parametrize("cancelled", [True, False])

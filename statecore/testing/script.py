@@ -93,7 +93,9 @@ class Script(Generic[T]):
         self._parts = {key: _part(value) for key, value in dict[Any, Any](entries or {}).items()}
         self._given: dict[tuple[str, str, int, int], Any] = {}
         _check(workflow.machine, self._parts)
-        machine = attrs.evolve(workflow.machine, chart=self._chart())
+        chart, plans = self._chart(), workflow.machine.plans
+        plans = {path: attrs.evolve(of, plan=chart.state(path).plan) for path, of in plans.items()}
+        machine = attrs.evolve(workflow.machine, chart=chart, plans=plans)
         self.workflow = cast(type[Workflow[T]], Scripted(machine))
 
     def again(self) -> "Script[T]":
