@@ -126,7 +126,7 @@ class Children:
             if held.machine is None or self._engine._closing or call.child not in waiting(held.run):
                 return
             begun = list(self._born(held.machine, held.run, call, self._engine.clock.now()))
-            async with self._engine._beginning(begun):
+            with self._engine._beginning(begun):
                 await self._engine._append(*(each.append for each in begun))
                 self._engine._hold(begun)
 

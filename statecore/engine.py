@@ -11,8 +11,8 @@ by then is found by opening it again.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -551,7 +551,7 @@ class Engine:
             own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
             begun = self._begun(held, after, own)
             failpoint(Point.BEFORE_APPEND)
-            async with self._beginning(begun):
+            with self._beginning(begun) if begun else nullcontext():
                 turn = await self._append(own, *(each.append for each in begun))
                 failpoint(Point.AFTER_APPEND)
                 held.run = after
@@ -578,8 +578,8 @@ class Engine:
             self.ledger.forget(own.stream, own.events)
             raise
 
-    @asynccontextmanager
-    async def _beginning(self, begun: Iterable[Begun]) -> AsyncIterator[None]:
+    @contextmanager
+    def _beginning(self, begun: Iterable[Begun]) -> Iterator[None]:
         """Whoever wants one of these runs before it is held waits: taken up from the log as well, it would be there
         twice.
         """
