@@ -12,9 +12,8 @@ from statecore.log import Log, StreamInfo
 from statecore.plan import Part
 from statecore.present import moment, short
 from statecore.registry import Registry
-from statecore.replay import rebuild
+from statecore.replay import rebuilt
 from statecore.retention import FINISHED, not_system
-from statecore.run import Run
 from statecore.specialist import Specialist
 from statecore.switches import switches
 from statecore.versions import full
@@ -149,18 +148,20 @@ async def _looked(log: Log) -> tuple[list[Call], dict[str, str]]:
     calls: list[Call] = []
     ended: dict[str, tuple[float, str]] = {}
     for info in [*finished[-LOOKED_AT:], *(info for info in infos if info.label not in FINISHED)]:
-        for run in await _readable(log, info, ended):
-            calls += run.calls.values()
+        calls += await _open_calls(log, info, ended)
     return calls, {specialist: how for specialist, (_, how) in ended.items()}
 
 
-async def _readable(log: Log, info: StreamInfo, ended: dict[str, tuple[float, str]]) -> list[Run]:
+async def _open_calls(log: Log, info: StreamInfo, ended: dict[str, tuple[float, str]]) -> list[Call]:
+    """The open calls of a run; how those that are over ended is noted. None of a run that cannot be read."""
+    who: dict[str, str] = {}
+    turns = []
     try:
-        who: dict[str, str] = {}
         async for turn in log.read(info.name):
+            turns.append(turn)
             for event in turn.events:
                 _note(event, turn.at, who, ended)
-        return [] if info.label in FINISHED else [await rebuild(log, info.name)]
+        return [] if info.label in FINISHED else list(rebuilt(turns).calls.values())
     except LogError:
         return []
 

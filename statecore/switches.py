@@ -39,31 +39,30 @@ class Switches:
 
 async def switches(log: Log) -> Switches:
     """As the log has them."""
-    off: dict[str, Switched] = {}
-    for event in await _decisions(log):
-        off.pop(event.specialist, None)
-        if not event.on:
-            off[event.specialist] = event
-    return Switches(off)
+    return Switches(_off(await _decisions(log)))
 
 
 async def switch(log: Log, specialist: str, on: bool, at: float, *, by: str, why: str) -> bool:
     """Record a decision; False where it was so already. `specialist`: its name without version. Raises BadInput."""
     if not specialist.isidentifier():
         raise BadInput(f"expected the name of a specialist without its version, found {specialist!r}")
-    if on == (specialist not in (await switches(log)).off):
+    before = await _decisions(log)
+    if on == (specialist not in _off(before)):
         return False
     made = Switched(specialist, on, by, why)
-    await log.append(Batch((Append(SWITCHES, len(await _decisions(log)), (made,), at, "Switch"),)))
+    await log.append(Batch((Append(SWITCHES, len(before), (made,), at, "Switch"),)))
     return True
+
+
+def _off(decisions: Iterable[Switched]) -> dict[str, Switched]:
+    """The last decision on each specialist that is out of rotation."""
+    last = {event.specialist: event for event in decisions}
+    return {name: event for name, event in last.items() if not event.on}
 
 
 async def _decisions(log: Log) -> list[Switched]:
     try:
-        return list(_switched([event async for turn in log.read(SWITCHES) for event in turn.events]))
+        turns = [turn async for turn in log.read(SWITCHES)]
     except UnknownRun:
         return []
-
-
-def _switched(events: Iterable[object]) -> Iterable[Switched]:
-    return (event for event in events if isinstance(event, Switched))
+    return [event for turn in turns for event in turn.events if isinstance(event, Switched)]
