@@ -9,6 +9,9 @@ import attrs
 
 from statecore.events import Payload, part_of
 
+Flight = tuple[str, int, int, int]
+"""What makes one dispatch of a call another than the next: id, rank, attempt, cuts."""
+
 
 class CallState(StrEnum):
     """Of an open call. `started`: in flight, or cut. `waiting`: its next attempt has a time. `deferred`: a guard holds
@@ -62,6 +65,10 @@ class Call:
     def child(self) -> str:
         """The run that does the work of this attempt, where a workflow does: a stream of its own for each attempt."""
         return child_of(self.run, self.id, self.rank, self.attempt)
+
+    @property
+    def flight(self) -> Flight:
+        return self.id, self.rank, self.attempt, self.cuts
 
     @property
     def part(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from statecore.admission import Admission
 from statecore.call import Call
 from statecore.child import outcome, waiting
 from statecore.decider import step
@@ -31,7 +32,8 @@ from statecore.specialist import Specialist
 from statecore.workflow import Machine
 
 if TYPE_CHECKING:
-    from statecore.engine import Engine, _Held
+    from statecore.core import Core
+    from statecore.held import Held
 
 
 @attrs.frozen
@@ -44,51 +46,52 @@ class Begun:
 
 
 class Children:
-    """Of one engine. `engine` lends its runs in memory, its turns and its tasks."""
+    """`reports`: of children that are finished, to parents that are not in memory yet."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, core: "Core") -> None:
+        self._core = core
         self._reading: dict[str, asyncio.Task[Run]] = {}
         self.reports: set[asyncio.Task[None]] = set()
-        """Of children that are finished, to parents that are not in memory yet."""
 
     # -- beginnings
 
-    def begun(self, machine: Machine, run: Run, events: Sequence[Event], at: float) -> Iterator[Begun]:
+    def begun(
+        self, machine: Machine, run: Run, events: Sequence[Event], at: float, admission: Admission
+    ) -> Iterator[Begun]:
         """The first turns of the runs that a turn calls for, and of those that these call for at once."""
         if not machine.chart.composed:
             return
         started = {event.call for event in events if isinstance(event, CallStarted) and event.kind == "workflow"}
         for call in waiting(run).values() if started else ():
             if call.id in started:
-                yield from self._born(machine, run, call, at)
+                yield from self._born(machine, run, call, at, admission)
 
-    def _born(self, machine: Machine, parent: Run, call: Call, at: float) -> Iterator[Begun]:
+    def _born(self, machine: Machine, parent: Run, call: Call, at: float, admission: Admission) -> Iterator[Begun]:
         declared = _specialist(machine, call).machine
         assert declared is not None
         child = declared()
         value = child.takes.unpack(call.request)
         trusted = DERIVED if all(parent.values[id].trusted for id in call.reads) else ""
         start = Start(call.child, value, at, parent.tenant, parent.root, trusted, parent.id, parent.depth + 1)
-        events, run = step(child, Run(id=call.child), start, self._engine._admission)
+        events, run = step(child, Run(id=call.child), start, admission)
         yield Begun(child, run, Append(run.id, 0, events, at, "Start", run.label))
-        yield from self.begun(child, run, events, at)
+        yield from self.begun(child, run, events, at, admission)
 
     # -- after each turn of a parent
 
-    def act(self, held: "_Held") -> None:
+    def act(self, held: "Held") -> None:
         """See to the children that its calls wait for, and end those that none does any more."""
         if held.machine is None or not held.machine.chart.composed:
             return
         wanted = waiting(held.run)
         for name in held.children - wanted.keys():
-            self._engine._spawn(held, partial(self._end, held.run, name))
+            self._core.runs.spawn(held, partial(self._end, held.run, name))
         for name in wanted.keys() - held.children:
-            if name not in self._engine._held:
-                self._engine._spawn(held, partial(self._tend, held, wanted[name]))
+            if name not in self._core.runs.held:
+                self._core.runs.spawn(held, partial(self._tend, held, wanted[name]))
         held.children = set(wanted)
 
-    def limits(self, held: "_Held") -> Iterator[tuple[Call, float, float]]:
+    def limits(self, held: "Held") -> Iterator[tuple[Call, float, float]]:
         """The calls that have only so long: until when, and how many seconds that were."""
         if held.machine is None or not held.machine.chart.composed:
             return
@@ -97,51 +100,52 @@ class Children:
             if state.limited:
                 yield call, call.since + state.timeout, state.timeout
 
-    def overdue(self, held: "_Held", call: Call, limit: float) -> None:
+    def overdue(self, held: "Held", call: Call, limit: float) -> None:
         held.timers.pop((call.id, call.since + limit), None)
-        if not self._engine._closing:
-            self._engine._spawn(held, partial(self._time_out, held, call, limit))
+        if not self._core.closing:
+            self._core.runs.spawn(held, partial(self._time_out, held, call, limit))
 
-    async def _time_out(self, held: "_Held", call: Call, limit: float) -> None:
+    async def _time_out(self, held: "Held", call: Call, limit: float) -> None:
         if call.child in waiting(held.run):
-            at = max(self._engine.clock.now(), call.since + limit)
+            at = max(self._core.clock.now(), call.since + limit)
             failure = TimedOut(f"no outcome after {limit:g} s", limit)
-            await self._engine._take(held, Failed(failure, call.id, call.attempt, at, rank=call.rank))
+            await self._core.turns.take(held, Failed(failure, call.id, call.attempt, at, rank=call.rank))
 
-    async def _tend(self, held: "_Held", call: Call) -> None:
+    async def _tend(self, held: "Held", call: Call) -> None:
         """The child of a call as the log has it: not there yet, at work, or at its end."""
         try:
-            child = await self._engine.state(call.child)
+            child = await self._core.runs.state(call.child)
         except UnknownRun:
             await self._begin(held, call)
             return
         if child.outcome:
             await self._deliver(child)
         else:
-            await self._engine._held_once(call.child)
+            await self._core.runs.take_up(call.child)
 
-    async def _begin(self, held: "_Held", call: Call) -> None:
+    async def _begin(self, held: "Held", call: Call) -> None:
         """One that was never begun: of a parent that was copied without it, by a fork or an import."""
         async with held.lock:
-            if held.machine is None or self._engine._closing or call.child not in waiting(held.run):
+            if held.machine is None or self._core.closing or call.child not in waiting(held.run):
                 return
-            begun = list(self._born(held.machine, held.run, call, self._engine.clock.now()))
-            with self._engine._beginning(begun):
-                await self._engine._append(*(each.append for each in begun))
-                self._engine._hold(begun)
+            turns = self._core.turns
+            begun = list(self._born(held.machine, held.run, call, self._core.clock.now(), await turns.configured()))
+            with turns.beginning(*(each.run.id for each in begun)):
+                await turns.append(*(each.append for each in begun))
+                turns.hold(begun)
 
     # -- endings
 
     def report(self, child: Run) -> None:
         """Tell a parent that its child is finished. Until then the parent is not at rest."""
-        parent = self._engine._held.get(child.parent)
+        parent = self._core.runs.held.get(child.parent)
         work = partial(self._deliver, child)
         if parent is None:
-            task = self._engine._track(self._quietly(work()))
+            task = self._core.tasks.track(self._quietly(work()))
             self.reports.add(task)
             task.add_done_callback(self.reports.discard)
         else:
-            self._engine._spawn(parent, work)
+            self._core.runs.spawn(parent, work)
 
     @staticmethod
     async def _quietly(work: Coroutine[Any, Any, None]) -> None:
@@ -151,26 +155,26 @@ class Children:
     async def _deliver(self, child: Run) -> None:
         """The outcome of the call, once: a call that has one is not open any more."""
         try:
-            async with self._engine._holding(child.parent) as held:
+            async with self._core.runs.holding(child.parent) as held:
                 call = waiting(held.run).get(child.id)
                 if call is None or held.machine is None:
                     return
                 found = outcome(call, _specialist(held.machine, call), child)
-                await self._engine._land(held, attrs.evolve(found, at=self._engine.clock.now()))
+                await self._core.flights.land(held, attrs.evolve(found, at=self._core.clock.now()))
         except UnknownRun:
             return  # it was exported without its parent
 
     async def _end(self, parent: Run, child: str) -> None:
         """A child that is finished, or cannot be taken up here, stays as it is."""
         with suppress(StatecoreError):
-            await self._engine._cancel(child, self._cancel(parent))
+            await self._core.turns.cancel(child, self._cancel(parent))
 
     def _cancel(self, parent: Run) -> Cancel:
         if parent.outcome == "cancelled":
             by, why = parent.by, f"cancelled with its parent {parent.id}"
         else:
             by, why = "", f"its parent {parent.id} went on without it"
-        return Cancel(self._engine.clock.now(), by or f"run {parent.id}", why)
+        return Cancel(self._core.clock.now(), by or f"run {parent.id}", why)
 
     async def orphaned(self, child: Run) -> Cancel | None:
         """What ends a child that is taken up, where its parent does not wait for it any more."""
@@ -184,11 +188,11 @@ class Children:
 
     async def _parent(self, run: str) -> Run:
         """Read once for all its children, and without waiting until it is taken up, which may wait for them."""
-        held = self._engine._held.get(run)
+        held = self._core.runs.held.get(run)
         if held is not None and held.run.seq:
             return held.run
         if run not in self._reading:
-            task = self._reading[run] = asyncio.create_task(rebuild(self._engine.log, run))
+            task = self._reading[run] = asyncio.create_task(rebuild(self._core.log, run))
             task.add_done_callback(lambda _: self._reading.pop(run))
         return await asyncio.shield(self._reading[run])
 

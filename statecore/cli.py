@@ -21,9 +21,10 @@ import click
 
 from statecore import finding, present
 from statecore.contract import Contract
-from statecore.engine import GRACE, OPEN, fresh_id
+from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
+from statecore.tasks import GRACE
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -118,7 +118,7 @@ async def test_a_run_is_the_same_with_its_checkpoints_and_without(seed: int, mon
         if nudged and chance.random() < 0.7:
             await engine.signal("run", Nudge("now"))
         await engine.wait("run")
-        engine._held.clear()
+        engine._core.runs.held.clear()
         found, expected = await rebuild(log, "run"), await whole(log, "run")
         assert found == expected and repr(found) == repr(expected)
         assert await verify(log, Registry([workflow])) == []
@@ -193,8 +193,8 @@ async def test_a_run_that_is_taken_up_goes_on_from_its_mark(often: None, log: Lo
     await engine.start(Chain, piece(40), run="run")
     while (await engine.state("run")).seq < 50:
         await asyncio.sleep(0)
-    engine._stopped = True
-    for task in engine._tasks:
+    engine._core.stopped = True
+    for task in engine._core.tasks.open:
         task.cancel()
     await asyncio.sleep(0.05)
     assert isinstance(log, KeepsCheckpoints)
@@ -419,14 +419,14 @@ async def test_a_checkpoint_that_cannot_be_written_stops_no_run(
 
     monkeypatch.setattr(log, "keep", refuses)
     if fault is None:
-        monkeypatch.setattr("statecore.engine.taken", lambda *_: 1 / 0)
+        monkeypatch.setattr("statecore.turns.taken", lambda *_: 1 / 0)
     engine = Engine(log, [Chain])
     await engine.start(Chain, piece(300), run="run")
     async with asyncio.timeout(20):
         while (await engine.state("run")).seq < 30:
             await asyncio.sleep(0)
     failing = False
-    monkeypatch.setattr("statecore.engine.taken", taken)
+    monkeypatch.setattr("statecore.turns.taken", taken)
     assert (await engine.wait("run")).outcome == "completed"
     await asyncio.sleep(0.02)
     kept = await log.checkpoints("run")

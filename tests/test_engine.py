@@ -18,7 +18,8 @@ from typing import Any, get_args
 import attrs
 import pytest
 
-import statecore.engine
+import statecore.tasks
+import statecore.turns
 from statecore import NotDone, RateLimited
 from statecore.call import Call
 from statecore.codec import decode, encode
@@ -50,6 +51,7 @@ from statecore.events import (
 )
 from statecore.guard import Defer, Pass
 from statecore.log import Batch, Log, MemoryLog, Turn
+from statecore.messages import Cancel, Start
 from statecore.replay import rebuild, verify
 from statecore.run import Run, replay
 from statecore.signals import NotTaken, Taken
@@ -85,7 +87,7 @@ async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody here needs two seconds to end by himself."""
-    monkeypatch.setattr(statecore.engine, "GRACE", 0.02)
+    monkeypatch.setattr(statecore.tasks, "GRACE", 0.02)
 
 
 async def turns(log: Log, run: str) -> list[Turn]:
@@ -106,7 +108,7 @@ async def sound(engine: Engine) -> None:
             assert turn.version == version
         run = await rebuild(engine.log, info.name)
         assert run == await engine.state(info.name) and info.label == run.condition
-    assert engine.ledger.running == sum(len(held.flights) for held in engine._held.values())
+    assert engine.ledger.running == sum(len(held.flights) for held in engine._core.runs.held.values())
 
 
 def again(log: Log) -> MemoryLog:
@@ -126,7 +128,7 @@ async def cut(workflow: Any, value: Any = JOB, run: str = "run", until: int = 1,
     for _ in range(1000):
         await asyncio.sleep(0)
     assert engine.ledger.running == until
-    engine._fail(LogFailed("the process died"))
+    engine._core.fail(LogFailed("the process died"))
     await engine.close()
     return again(log)
 
@@ -203,11 +205,12 @@ def test_a_specialist_that_hangs_does_not_keep_the_process() -> None:
     """
     program = """
     import asyncio, threading
-    import statecore.engine
+    import statecore.tasks
+    from statecore import Engine
     from statecore.log import MemoryLog
     from tests.crew import Crew, Job
     from tests.test_engine import _one
-    statecore.engine.GRACE = 0.05
+    statecore.tasks.GRACE = 0.05
     crew = Crew()
     stuck = threading.Event()
     def block(request, call):
@@ -215,7 +218,7 @@ def test_a_specialist_that_hangs_does_not_keep_the_process() -> None:
         threading.Event().wait()
     workflow = _one(crew("stuck", block, sync=True))
     async def main():
-        async with statecore.engine.Engine(MemoryLog(), [workflow]) as engine:
+        async with Engine(MemoryLog(), [workflow]) as engine:
             await engine.start(workflow, Job())
             while not stuck.is_set():
                 await asyncio.sleep(0.001)
@@ -250,11 +253,11 @@ async def test_a_timeout_frees_the_slot_and_the_late_outcome_is_recorded(log: Lo
         release.set()
         late = await until_logged(log, "slow", CallLate)
         assert (late[0].call, late[0].attempt, late[0].kind) == ("working#1", 1, "Completed")
-        await until(lambda: not engine._tasks)
+        await until(lambda: not engine._core.tasks.open)
         assert await engine.state("slow") == attrs.evolve(
             slow_run, seq=slow_run.seq + 1, at=(await engine.state("slow")).at
         )
-        await until(lambda: not engine._tasks)
+        await until(lambda: not engine._core.tasks.open)
         await sound(engine)
 
 
@@ -476,8 +479,8 @@ async def test_a_finished_run_is_let_go(log: Log) -> None:
     async with Engine(log, [workflow]) as engine:
         ids = [(await engine.run(workflow, JOB)).id for _ in range(5)]
         kept = weakref.ref(await engine.run(workflow, JOB))
-        assert not engine._held and not engine._deferred
-        await until(lambda: not engine._tasks)
+        assert not engine._core.runs.held and not engine._core.acts.deferred
+        await until(lambda: not engine._core.tasks.open)
         gc.collect()
         assert kept() is None
         assert [(await engine.wait(id)).condition for id in ids] == ["completed"] * 5
@@ -485,7 +488,7 @@ async def test_a_finished_run_is_let_go(log: Log) -> None:
             await engine.cancel(ids[0], by="me", why="late")
         with pytest.raises(UnknownCall):
             await engine.answer(ids[0], "selling", Bill(1.0), by="me", why="late")
-        assert not engine._held
+        assert not engine._core.runs.held
         await sound(engine)
 
 
@@ -534,13 +537,13 @@ async def test_what_the_chart_left_is_not_called() -> None:
     crew = Crew()
     workflow = line(crew, cut=[hang])
     async with Engine(MemoryLog(), [workflow]) as engine:
-        engine_start = engine._begin
+        engine_start = engine._core.turns.begin
 
         async def start_and_cancel(machine: Any, input: Any) -> None:
             await engine_start(machine, input)
-            await engine._hear(input.run, lambda held: statecore.engine.Cancel(input.at, "me", "at once"))
+            await engine._core.turns.hear(input.run, lambda held: Cancel(input.at, "me", "at once"))
 
-        await start_and_cancel(workflow.machine, statecore.engine.Start("run", JOB, 1.0))
+        await start_and_cancel(workflow.machine, Start("run", JOB, 1.0))
         await asyncio.sleep(0.002)
         assert crew.count("cut") == 0 and (await engine.state("run")).condition == "cancelled"
         await sound(engine)
@@ -571,7 +574,7 @@ async def test_a_call_that_becomes_due_while_the_engine_closes_is_left_to_the_re
     """The last outcome before the end is kept, and the `once` call behind it is neither dispatched nor taken for
     one that was.
     """
-    monkeypatch.setattr(statecore.engine, "GRACE", 5.0)
+    monkeypatch.setattr(statecore.tasks, "GRACE", 5.0)
     crew, closing, log = Crew(), asyncio.Event(), MemoryLog()
 
     async def last(request: Job, call: Call) -> Piece:
@@ -746,7 +749,8 @@ async def test_whoever_asks_may_go_away_at_any_moment(operation: str) -> None:
             await asyncio.gather(task, return_exceptions=True)
             await until(
                 lambda engine=engine: (
-                    not engine._taking_up and all(not held.users or held.flights for held in engine._held.values())
+                    not engine._core.runs.taking_up
+                    and all(not held.users or held.flights for held in engine._core.runs.held.values())
                 )
             )
             await engine.resume()
@@ -835,7 +839,7 @@ async def test_a_log_that_fails_stops_everything_and_everyone_is_told(written: b
         )
         for call in (
             engine.start(workflow, JOB),
-            engine.wait("run0") if "run0" in engine._held else engine.start(workflow, JOB),
+            engine.wait("run0") if "run0" in engine._core.runs.held else engine.start(workflow, JOB),
         ):
             with pytest.raises(LogFailed):
                 await call
@@ -956,7 +960,7 @@ async def test_deferred_calls_are_asked_again_when_another_ends(log: Log) -> Non
         async with asyncio.timeout(20):
             runs = await asyncio.gather(*(engine.run(workflow, JOB) for _ in range(20)))
         assert {run.condition for run in runs} == {"completed"} and most[0] == 3 and guard.seen <= 3
-        assert not engine._deferred
+        assert not engine._core.acts.deferred
         await sound(engine)
 
 
@@ -970,7 +974,7 @@ async def test_what_was_deferred_when_the_process_died_is_asked_for_again() -> N
     await engine.start(waiting, JOB, run="waiting")
     await until(lambda: crew.count("once"))
     assert (await engine.state("waiting")).condition == "paused"
-    engine._fail(LogFailed("died"))
+    engine._core.fail(LogFailed("died"))
     await engine.close()
     async with Engine(again(log), [workflow, waiting], guards=[AtMost(1)]) as engine:
         await engine.resume()
@@ -1025,9 +1029,9 @@ async def test_whoever_waits_for_a_paused_run_is_told_when_nothing_is_left_that_
         await engine.start(other, JOB, run="other")
         await engine.signal("other", Nudge())
         await engine.start(workflow, JOB, run="run")
-        await until(lambda: not engine._tasks)
+        await until(lambda: not engine._core.tasks.open)
         refused = asyncio.create_task(engine.signal("other", Nudge()))
-        while not engine._users:
+        while not engine._core.runs._users:
             await asyncio.sleep(0)
         async with asyncio.timeout(1):
             assert (await engine.wait("run")).condition == "paused"
@@ -1108,7 +1112,7 @@ async def test_a_run_that_is_taken_up_repeats_no_once_call() -> None:
             async with Engine(log, [workflow]) as engine:
                 await engine.resume()
                 await until(lambda crew=crew: crew.count("push"))
-                engine._fail(LogFailed("died again"))
+                engine._core.fail(LogFailed("died again"))
             again(log)
         async with Engine(log, [workflow]) as engine:
             asked: dict[str, list[Any]] = {
@@ -1227,8 +1231,8 @@ async def test_a_thousand_signals_at_once_are_taken_one_after_the_other(log: Log
         assert (await engine.wait("run")).condition == "completed"
         assert sum(isinstance(one, Taken) for one in found) == 1
         assert len(await events(log, "run", SignalTaken | SignalRefused)) == 1000
-        await until(lambda: not engine._tasks)
-        assert not engine._held
+        await until(lambda: not engine._core.tasks.open)
+        assert not engine._core.runs.held
         await sound(engine)
 
 
@@ -1253,14 +1257,14 @@ async def test_a_fault_in_a_turn_parks_that_run_and_a_resume_tries_again(monkeyp
     """
     crew = Crew()
     workflow = line(crew, **GOOD)
-    step = statecore.engine.step
+    step = statecore.turns.step
 
     def faulty(machine: Any, run: Run, input: Any, admission: Any) -> Any:
         if run.id == "bad" and run.seq:
             raise ZeroDivisionError("a fault of ours")
         return step(machine, run, input, admission)
 
-    monkeypatch.setattr(statecore.engine, "step", faulty)
+    monkeypatch.setattr(statecore.turns, "step", faulty)
     async with Engine(MemoryLog(), [workflow]) as engine:
         both = await asyncio.gather(engine.run(workflow, JOB, run="bad"), engine.run(workflow, JOB, run="good"))
         assert [run.condition for run in both] == ["running", "completed"]
@@ -1273,7 +1277,7 @@ async def test_a_fault_in_a_turn_parks_that_run_and_a_resume_tries_again(monkeyp
 
 def test_a_run_that_is_parked_by_a_fault_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A retry that one region waits for is given up with the run: whoever waits is told at once."""
-    step = statecore.engine.step
+    step = statecore.turns.step
 
     def faulty(machine: Any, run: Run, input: Any, admission: Any) -> Any:
         if getattr(input, "call", "") == "both/r/fetching#1":
@@ -1292,7 +1296,7 @@ def test_a_run_that_is_parked_by_a_fault_waits_for_nothing(monkeypatch: pytest.M
             await engine.wait("run")
             assert "a fault of ours" in engine.parked("run") and asyncio.get_running_loop().time() < 0.2
 
-    monkeypatch.setattr(statecore.engine, "step", faulty)
+    monkeypatch.setattr(statecore.turns, "step", faulty)
     run_virtual(main())
 
 
@@ -1307,7 +1311,7 @@ async def test_a_call_that_is_cut_again_and_again_is_parked() -> None:
         if (await engine.state("run")).condition == "parked":
             break
         await asyncio.sleep(0.001)
-        engine._fail(LogFailed("the process died"))
+        engine._core.fail(LogFailed("the process died"))
         await engine.close()
     assert crew.count("work") == MAX_CUTS + 1
     await engine.close()

@@ -43,15 +43,15 @@ async def test_a_state_that_asks_two_is_not_answered_for_either() -> None:
 async def test_a_deadline_that_passes_before_its_follower_hears_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose alarm rings again just as it came to rest is not given to who follows it with its deadline open."""
     async with Engine(MemoryLog()) as engine:
-        rest = engine._rest
+        rest = engine._core.runs.rest
 
         async def rung(run: str) -> Run:
             found = await rest(run)
             if found.calls:
-                engine._alarms.drop(run)
-                engine._ring(run, min(call.wake for call in found.calls.values() if call.wake))
+                engine._core.acts.alarms.drop(run)
+                engine._core.acts._ring(run, min(call.wake for call in found.calls.values() if call.wake))
             return found
 
-        monkeypatch.setattr(engine, "_rest", rung)
+        monkeypatch.setattr(engine._core.runs, "rest", rung)
         found = await engine.run(Both, Article("news"), run="r", follow=True)
         assert found.outcome == "completed"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import statecore.held
 import statecore.sqlite
 from statecore import (
     Completed,
@@ -22,7 +23,6 @@ from statecore import (
     State,
     Workflow,
     any_state,
-    engine,
     rebuild,
     specialist,
 )
@@ -46,7 +46,7 @@ SLACK = 300_000
 @pytest.fixture
 def none_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run that can be let go of is."""
-    monkeypatch.setattr(engine, "RESTING", 0)
+    monkeypatch.setattr(statecore.held, "RESTING", 0)
 
 
 async def lost(request: Any, call: Call) -> Any:
@@ -88,7 +88,7 @@ async def test_runs_at_rest_cost_no_memory(kind: str, tmp_path: Path, monkeypatc
         finally:
             tracemalloc.stop()
         print(f"{PARKED - 150} more runs: {grown:,} bytes")
-        assert len(engine._held) == statecore.engine.RESTING and grown < SLACK, f"{grown:,} bytes"
+        assert len(engine._core.runs.held) == statecore.held.RESTING and grown < SLACK, f"{grown:,} bytes"
         for name in ("run-0", f"run-{PARKED // 2}", f"run-{PARKED - 1}"):
             assert (await engine.wait(name)).condition == kind and engine.parked(name) == ""
             if kind == "waiting":
@@ -97,7 +97,7 @@ async def test_runs_at_rest_cost_no_memory(kind: str, tmp_path: Path, monkeypatc
                 await engine.answer(name, "selling", Bill(2.0), by="ann", why="it is in the books")
             assert (await engine.wait(name)).condition == "completed"
         assert len(await engine.resume()) == PARKED - 3
-        assert len(engine._held) <= statecore.engine.RESTING
+        assert len(engine._core.runs.held) <= statecore.held.RESTING
     async with await SqliteLog.open(tmp_path / "log.db", readonly=True) as log:
         assert await verify(log, Registry([workflow]), "run-0") == []
 
@@ -108,13 +108,13 @@ async def test_a_run_that_is_let_go_of_is_what_it_was(none_rest: None) -> None:
     engine = Engine(log, [workflow])
     await engine.start(workflow, Job("oak"), run="run")
     ended = await engine.wait("run")
-    assert engine._held == {} and ended == await engine.wait("run") == await engine.state("run")
+    assert engine._core.runs.held == {} and ended == await engine.wait("run") == await engine.state("run")
     assert [contract.name for contract in await engine.gives("run", "selling")] == ["Bill"]
     with pytest.raises(UnknownCall, match="cutting"):
         await engine.answer("run", "cutting", Bill(1.0), by="ann", why="")
     with pytest.raises(Conflict):
         await engine.start(workflow, Job("oak"), run="run")
-    assert engine._held == {} and await engine.state("run") == ended
+    assert engine._core.runs.held == {} and await engine.state("run") == ended
     settled = await engine.answer("run", "selling", NotDone("it was not"), by="ann", why="looked")
     assert settled.outcome == "failed"
     with pytest.raises(NotPossible):
@@ -144,10 +144,10 @@ async def test_two_who_speak_at_once_to_a_run_that_was_let_go_of_are_both_heard(
     engine = Engine(log, [workflow])
     await engine.start(workflow, Job(), run="run")
     await engine.wait("run")
-    assert engine._held == {}
+    assert engine._core.runs.held == {}
     heard = await asyncio.gather(*[engine.signal("run", Nudge(str(number))) for number in range(5)])
     assert [type(answer) for answer in heard] == [Taken, *[NotTaken] * 4]
-    assert (await engine.wait("run")).condition == "completed" and engine._held == {}
+    assert (await engine.wait("run")).condition == "completed" and engine._core.runs.held == {}
     assert await verify(log, Registry([workflow])) == []
 
 
@@ -168,19 +168,19 @@ async def test_a_run_that_this_process_has_to_act_for_stays(none_rest: None) -> 
     async with Engine(log, [flying]) as engine:
         await engine.start(flying, Job(), run="flying")
         await asyncio.sleep(0.01)
-        assert list(engine._held) == ["flying"]
+        assert list(engine._core.runs.held) == ["flying"]
         busy.set()
         await engine.drain()
-        assert engine._held == {}
+        assert engine._core.runs.held == {}
     asked = parking(reconcile=knows_nothing)
     engine = Engine(MemoryLog(), [asked])
     await engine.start(asked, Job(), run="asked")
-    assert (await engine.wait("asked")).condition == "parked" and list(engine._held) == ["asked"]
+    assert (await engine.wait("asked")).condition == "parked" and list(engine._core.runs.held) == ["asked"]
     held = line(Crew(), {"guards": [gate]}, sell=[Bill(1.0)])
     engine = Engine(MemoryLog(), [held])
     await engine.start(held, Job(), run="held")
     await asyncio.sleep(0.01)
-    assert list(engine._held) == ["held"]
+    assert list(engine._core.runs.held) == ["held"]
 
 
 async def test_whatever_was_said_to_a_run_that_was_let_go_of_again_and_again_is_there(
@@ -208,7 +208,7 @@ async def test_whatever_was_said_to_a_run_that_was_let_go_of_again_and_again_is_
         await engine.wait("run")
         for number in range(25):
             await engine.signal("run", Nudge(str(number)))
-            assert engine._held == {}
+            assert engine._core.runs.held == {}
         run = await engine.wait("run")
     async with await SqliteLog.open(tmp_path / "log.db", readonly=True) as log:
         assert await rebuild(log, "run") == run and [value.payload for value in run.values][2:] == [

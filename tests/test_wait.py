@@ -270,7 +270,7 @@ def test_wait_and_follow() -> None:
             await asyncio.sleep(DAY)
             await engine.cancel("cancelled", by="me", why="enough")
             assert (await follower).outcome == "cancelled" and clock.now() == EPOCH + 4 * DAY
-            assert not engine._alarms._set
+            assert not engine._core.acts.alarms._set
 
     virtually(work)
 
@@ -309,7 +309,9 @@ def test_a_thousand_waiting_runs() -> None:
 
             log.streams = counted  # type: ignore[method-assign]
             assert len(await engine.resume()) == 1000 and asked == [{"labels": OPEN}]
-            assert len(engine._alarms._set) == 1000 and not any(held.timers for held in engine._held.values())
+            assert len(engine._core.acts.alarms._set) == 1000 and not any(
+                held.timers for held in engine._core.runs.held.values()
+            )
             await asyncio.sleep(3 * DAY)
             await engine.drain()
             log.streams = streams  # type: ignore[method-assign]

@@ -94,7 +94,9 @@ async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequen
             break
         else:
             limit = None if said is None else said[0] - engine.clock.now()
-            passing = engine._alarms.passed(RUN) if RUN in engine._alarms else asyncio.Event().wait()
+            passing = (
+                engine._core.acts.alarms.passed(RUN) if RUN in engine._core.acts.alarms else asyncio.Event().wait()
+            )
             with suppress(TimeoutError):
                 await asyncio.wait_for(passing, limit)
     for signal in left:

@@ -253,7 +253,7 @@ def _unknowable(turns: Sequence[Turn]) -> int:
 
 def _twice(engine: Engine, call: Call, value: Any) -> None:
     """The outcome comes once more, by the door for outcomes of work that could not be stopped."""
-    engine._late(call.run, Completed(value, call.id, call.attempt, rank=call.rank))
+    engine._core.flights.late(call.run, Completed(value, call.id, call.attempt, rank=call.rank))
 
 
 async def _ended(engine: Engine, log: MemoryLog, script: Script[Any]) -> _Ended:

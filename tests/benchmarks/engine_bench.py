@@ -206,8 +206,8 @@ async def taken_up(path: Path, steps: int, *, checkpoints: bool) -> float:
     async with Engine(await SqliteLog.open(path), [Half]) as engine:
         run = await engine.start(Half, piece(2 * steps), run="run")
         await begun.wait()
-        engine._closing = True
-        for task in engine._tasks:
+        engine._core.closing = True
+        for task in engine._core.tasks.open:
             task.cancel()
     if not checkpoints:
         with sqlite3.connect(path) as database:

@@ -43,7 +43,8 @@ class Bug:
         return names[name]
 
 
-ENGINE, DECIDER, LOG = "statecore.engine:Engine.", "statecore.decider:_Turn.", "statecore.sqlite:SqliteLog."
+DECIDER, LOG = "statecore.decider:_Turn.", "statecore.sqlite:SqliteLog."
+TURNS, ACTS, HELD = "statecore.turns:Turns.", "statecore.acts:Acts.", "statecore.held:HeldRuns."
 
 BUGS = (
     Bug(
@@ -68,55 +69,60 @@ BUGS = (
         "several = len(statements) > 1",
         "several = False",
     ),
-    Bug("a cut call is forgotten by a cancellation", ENGINE + "_end_with", 'if call.effect == "once":', "if False:"),
+    Bug("a cut call is forgotten by a cancellation", HELD + "_end_with", 'if call.effect == "once":', "if False:"),
     Bug(
         "a conflict is swallowed",
-        ENGINE + "_append",
-        "self.ledger.forget(append.stream, append.events)\n        raise",
+        TURNS + "append",
+        "self._core.ledger.forget(append.stream, append.events)\n        raise",
         "return",
     ),
     Bug(
         "a call is dispatched before its commit",
-        ENGINE + "_take",
-        "turn = await self._append(",
-        "held.run, was = after, held.run; self._act(held, after.at); held.run = was\n"
-        "            turn = await self._append(",
+        TURNS + "take",
+        "turn = await self.append(",
+        "held.run, was = after, held.run; core.acts.act(held, after.at); held.run = was\n"
+        "            turn = await self.append(",
     ),
     Bug(
         "a call is dispatched twice",
-        ENGINE + "_act",
+        ACTS + "act",
         "if key not in held.flights:",
         "if key not in held.flights or (call.rank == 0 and call.attempt == 2):",
     ),
-    Bug("work goes on that nobody needs", ENGINE + "_act", "self._dispatcher.stop_one(flight)", "pass"),
+    Bug("work goes on that nobody needs", ACTS + "act", "core.flights.dispatcher.stop_one(flight)", "pass"),
     Bug(
         "a timer is never set",
-        ENGINE + "_set_timers",
+        ACTS + "_set_timers",
         "not in held.timers:",
         "not in held.timers and not any((c.id, c.wake) == key and c.attempt > 1 for c in waiting):",
     ),
-    Bug("a timer fires early", ENGINE + "_set_timers", "key[1] - now)", "(key[1] - now) / 2)"),
-    Bug("a timer believes the wall clock", ENGINE + "_take_up", "max(self.clock.now(), *known)", "self.clock.now()"),
+    Bug("a timer fires early", ACTS + "_set_timers", "key[1] - now)", "(key[1] - now) / 2)"),
+    Bug(
+        "a timer believes the wall clock",
+        HELD + "_take_up",
+        "max(self._core.clock.now(), *known)",
+        "self._core.clock.now()",
+    ),
     Bug(
         "a deferred call is forgotten at resume",
-        ENGINE + "_take_up_call",
+        HELD + "_take_up_call",
         "elif call.status is CallState.DEFERRED and call.wake is None:",
         "elif False:",
     ),
     Bug(
         "a call that a crash cut is dispatched as if it was new",
-        ENGINE + "_take_up_call",
-        "await self._take(held, Interrupted(call.id, self.clock.now()))",
+        HELD + "_take_up_call",
+        "await take(held, Interrupted(call.id, now()))",
         "pass",
     ),
-    Bug("what a guard holds back is not asked for again", ENGINE + "_take", "self._ask_again_soon()", "pass"),
+    Bug("what a guard holds back is not asked for again", ACTS + "moved", "self.ask_again_soon()", "pass"),
     Bug(
         "a run that begins is held twice",
-        ENGINE + "_holding",
-        "if beginning := self._starting.get(run):",
+        HELD + "holding",
+        "if beginning := self.starting.get(run):",
         "if beginning := None:",
     ),
-    Bug("resume forgets the paused", ENGINE + "resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
+    Bug("resume forgets the paused", "statecore.engine:Engine.resume", "labels=OPEN", "labels=OPEN - {'paused'}"),
     Bug(
         "an attempt too many",
         DECIDER + "again",
