@@ -203,10 +203,12 @@ class Engine:
             return held.specialist(held.answerable(call)).gives
 
     async def signal(self, run: str, value: Any, *, by: str = "", id: str = "") -> Answer:
-        """Tell a run something that answers no call; what becomes of it.
+        """Tell a run something that answers no call; what becomes of it. What nothing waits for, also of a type that the
+        workflow does not know, is refused and recorded.
 
-        `id`: a signal of `by` that was taken under it already is not taken again, and is answered the same. Raises
-        UnknownRun, BadInput where the workflow knows no such signal, or the id was that of another value.
+        `value`: of a contract; or a `Payload`, for what is no class here. `id`: a signal of `by` that was taken under it
+        already is not taken again, and is answered the same. Raises UnknownRun, BadInput where it is no value of a
+        contract, or the id was that of another value.
         """
         return await self._core.tasks.shielded(hearing.signal(self._core, run, Signal(value, by=by, id=id)))
 

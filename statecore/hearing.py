@@ -74,6 +74,8 @@ async def signal(core: Core, run: str, said: Signal[Any]) -> Answer:
 
 def _same(machine: Machine, stored: Payload, value: Any) -> bool:
     """Whether a stored value is this one, in whatever version it was stored."""
+    if isinstance(value, Payload):
+        return False
     kind: Any = type(value)
     contract = contract_of(kind)
     if machine.reader(stored.contract, contract.cls) is None:

@@ -1,5 +1,6 @@
 """What can be asked of the process that holds a log: one table of requests, carried out here or handed over the socket."""
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,13 +13,17 @@ from statecore.asks import how_it_ended
 from statecore.contract import Contract, spelled
 from statecore.engine import Engine
 from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
+from statecore.events import Payload
 from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
 from statecore.strictjson import parse
-from statecore.versions import name_of
+from statecore.versions import full_id, name_of
 
 Request = dict[str, Any]
+
+NAMED = re.compile(r"[^\W\d]\w{0,99}(@[1-9]\d{0,8})?")
+"""The type of a signal as somebody types it: also of one that no workflow here knows, which is recorded."""
 
 
 @attrs.frozen
@@ -124,12 +129,12 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
 async def _signal(engine: Engine, request: Request) -> list[str]:
     """The answer is in the log, under the id that whoever asks has given it."""
     run, kind, id = (_text(request, name) for name in ("run", "type", "id"))
-    known = await engine.signals(run)
-    contract = next((contract for contract in known if contract.name == kind), None)
-    if contract is None:
-        names = ", ".join(contract.name for contract in known) or "none"
-        raise BadInput(f"expected a signal that the workflow of {run} knows ({names}), found {kind!r}")
-    await engine.signal(run, contract.fit(request.get("input")), by=_text(request, "by"), id=id)
+    if not NAMED.fullmatch(kind):
+        raise BadInput(f"expected the type of a signal, like Approve or Approve@2, found {kind!r:.100}")
+    known, plain = await engine.signals(run), request.get("input")
+    contract = next((contract for contract in known if kind in (contract.name, full_id(contract.cls))), None)
+    said = contract.fit(plain) if contract else Payload(kind, msgspec.json.encode(plain))
+    await engine.signal(run, said, by=_text(request, "by"), id=id)
     return [run]
 
 

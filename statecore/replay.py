@@ -267,7 +267,8 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
         case CallFailed() as event:
             return Failed(live(event.failure), event.call, event.attempt, turn.at, event.by, event.why)
         case SignalTaken() | SignalRefused() as event:
-            return Signal(live(event.value), at=turn.at, by=event.by, id=event.id)
+            known = machine.signal(event.value.contract) is not None
+            return Signal(live(event.value) if known else event.value, at=turn.at, by=event.by, id=event.id)
         case CallUnknown() as event:
             return Interrupted(event.call, turn.at, event.why)
         case Cancelled() as event:

@@ -15,6 +15,7 @@ from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover
+from statecore.messages import Signal
 from statecore.migration import Migration, declared
 from statecore.person import Person
 from statecore.plan import Part, Plan
@@ -53,6 +54,16 @@ class Machine:
 
     def contract(self, cls: type) -> Contract[Any] | None:
         return self.contracts.get(id_of(cls))
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of the contracts that transitions wait for as a signal."""
+        return tuple(letter.type for letter in self.table.letters if letter.of is None)
+
+    def signal(self, stored: str) -> Contract[Any] | None:
+        """The contract under which a stored signal is read; None where no transition ever waits for one of its kind."""
+        contract = self.reader(stored)
+        return contract if contract and self.table.letter(None, Signal, contract.cls) else None
 
     def reader(self, stored: str, wants: type = object) -> Contract[Any] | None:
         """The contract under which a stored value is read as a `wants`: its own, or another version of it to which

@@ -613,12 +613,17 @@ def test_nothing_moves_a_cancelled_run() -> None:
 
 
 def test_a_signal_nobody_waits_for_is_recorded_as_refused() -> None:
-    """It says where the run was; one that no transition names is the sender's mistake and writes nothing."""
+    """It says where the run was, or that no transition waits for one of its type; what is no value of its contract writes
+    nothing.
+    """
     story = begun(twin(Crew()))
     [event] = story.give(Signal(Nudge("again"), by="me"))
     assert isinstance(event, SignalRefused) and "nothing waits for it" in event.why and event.by == "me"
-    with pytest.raises(BadInput, match="waits for no signal Bill"):
-        story.give(Signal(Bill(1.0)))
+    [event] = story.give(Signal(Bill(1.0), by="me"))
+    assert isinstance(event, SignalRefused) and event.value.contract == "Bill"
+    assert event.why == "Twin waits for no signal of this type, in no state: it knows Nudge"
+    with pytest.raises(BadInput, match="expected a signal, which is a value of an attrs class, found 'go on'"):
+        story.give(Signal("go on"))
     with pytest.raises(BadInput, match=r"\$\.text"):
         story.give(Signal(Nudge(5)))  # type: ignore[arg-type]
 

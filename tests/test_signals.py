@@ -6,9 +6,21 @@ from typing import Any
 import attrs
 import pytest
 
-from statecore import Completed, Engine, Failed, Newest, Signal, State, Workflow, any_state, specialist
+from statecore import (
+    Completed,
+    Engine,
+    Failed,
+    Newest,
+    Signal,
+    State,
+    Workflow,
+    any_state,
+    contract,
+    specialist,
+    upcaster,
+)
 from statecore.errors import BadInput, DefinitionError, NotPossible
-from statecore.events import Event, SignalRefused, SignalTaken
+from statecore.events import Event, Payload, SignalRefused, SignalTaken
 from statecore.log import Log, MemoryLog
 from statecore.messages import Signal as Said
 from statecore.replay import rebuild, turns_of, verify
@@ -126,6 +138,60 @@ async def test_a_signal_is_taken_once_for_each_id() -> None:
         with pytest.raises(BadInput, match="the signal 'b1' of ana was taken by r with another value"):
             await engine.signal("r", Bid(6), by="ana", id="b1")
         assert len(await events(log, SignalTaken)) == 3 and not await events(log, SignalRefused)
+
+
+@attrs.frozen
+class Hammer:
+    """No transition waits for it."""
+
+    blows: int = 3
+
+
+async def test_a_signal_that_no_transition_names_is_refused_and_recorded() -> None:
+    """Of a class that the workflow never heard of, of one that is no signal here, or of a name alone: each is in the log
+    with its payload, is decided the same again, and uses up no id.
+    """
+    async with Engine(MemoryLog(), [Auction]) as engine:
+        await at_rest(engine)
+        why = NotTaken("Auction waits for no signal of this type, in no state: it knows Bid, Close")
+        named = Payload("Knock", b'{"times":[2,3]}')
+        unfit = Payload("Price", b'"not what the contract Price admits"')
+        for value in (Hammer(), Price(3), named, unfit):
+            assert await engine.signal("r", value, by="eve", id="b") == why
+        refused = [event.value for event in await events(engine.log, SignalRefused)]
+        assert [value.contract for value in refused] == ["Hammer", "Price", "Knock", "Price"]
+        assert refused[0].data == b'{"blows":3}' and refused[2] == named
+        assert await verify(engine.log, engine.registry) == []
+        assert isinstance(await engine.signal("r", Bid(5), by="eve", id="b"), Taken)
+        with pytest.raises(BadInput, match="was taken by r with another value"):
+            await engine.signal("r", named, by="eve", id="b")
+        with pytest.raises(BadInput, match="expected a signal, which is a value of an attrs class"):
+            await engine.signal("r", "knock")
+        with pytest.raises(BadInput, match="euros"):
+            await engine.signal("r", Payload("Bid", b'{"pounds":5}'))
+        told = await engine.signal("r", Payload("Bid", b'{"euros":7}'))
+        assert told == Taken(("bid",), ("open",), Standing("oak", 7, 2))
+
+
+@contract("Bid", version="2")
+@attrs.frozen
+class BidInCents:
+    cents: int
+
+
+@upcaster(Bid, "2")
+def in_euros(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"euros": stored["cents"] // 100}
+
+
+async def test_a_signal_of_another_version_is_read_as_the_one_that_is_known() -> None:
+    """A sender may be ahead of the workflow, where an upcaster leads back to its version."""
+    async with Engine(MemoryLog(), [Auction]) as engine:
+        await at_rest(engine)
+        assert await engine.signal("r", BidInCents(700)) == Taken(("bid",), ("open",), Standing("oak", 7, 1))
+        [taken] = await events(engine.log, SignalTaken)
+        assert taken.value == Payload("Bid", b'{"euros":7}')
+        assert await verify(engine.log, engine.registry) == []
 
 
 async def test_a_refused_signal_may_come_again() -> None:
