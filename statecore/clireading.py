@@ -1,5 +1,5 @@
-"""Commands that need no run to be taken up: what was handed to whom, who there is to hand something to, and a first
-workflow.
+"""Commands that need no run to be taken up: what was handed to whom, what rests on what, who there is to hand something
+to, and a first workflow.
 """
 
 import shlex
@@ -29,6 +29,22 @@ def messages(name: str, db: str, as_json: bool) -> None:
         return
     cli._print(*(line for message in sent for line in message.lines()))
     cli._print(f"{times(len(sent), 'hand-over')} in {found.run.id}")
+
+
+@click.command()
+@cli._run_id
+@click.argument("call", metavar="[CALL]", required=False, default="")
+@cli._db
+@cli._json
+def trace(name: str, call: str, db: str, as_json: bool) -> None:
+    """Trace what a run ended on, or what one of its calls gave, to all that it rests on."""
+    from statecore.inquiry import traced
+
+    found = cli._run(traced(cli._database(db), name, call))
+    if as_json:
+        cli._print_json(found.as_json())
+    else:
+        cli._print(*found.lines())
 
 
 @click.command()
@@ -95,4 +111,4 @@ def init(directory: Path) -> None:
     cli._print("          python -m pytest   (pip install 'statecore[testing]' brings it)")
 
 
-COMMANDS: tuple[click.Command, ...] = (messages, specialists, init)
+COMMANDS: tuple[click.Command, ...] = (messages, trace, specialists, init)

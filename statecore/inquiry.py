@@ -17,6 +17,7 @@ from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
 from statecore.present import plain
+from statecore.provenance import Trace
 from statecore.registry import Registry
 from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
@@ -177,6 +178,21 @@ async def working(log: Log, run: Run) -> tuple[Run, ...]:
         found.append(child)
         todo += waiting(child).values()
     return tuple(found)
+
+
+async def traced(database: Path, prefix: str, call: str = "") -> Trace:
+    """What a run ended on, or one of its calls, rests on. Raises UnknownRun, UnknownCall, Unreadable."""
+    async with reading(database) as log:
+        trace = Trace(await run_named(log, prefix), call)
+        while missing := trace.missing():
+            for name in missing:
+                try:
+                    trace.add(name, await turns_of(log, name))
+                except (UnknownRun, Unreadable):
+                    if name == trace.run:
+                        raise
+                    trace.add(name, ())
+        return trace
 
 
 async def answered(database: Path, run: str, by: str, id: str) -> dict[str, Any]:
