@@ -26,6 +26,8 @@ input brings its time.
 """
 
 import hashlib
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -74,7 +76,7 @@ from statecore.failures import (
     printable,
     told,
 )
-from statecore.guard import Defer, Pass, Question, Refuse
+from statecore.guard import Defer, Pass, Question, Refuse, Side, Verdict
 from statecore.handover import SIGNAL, Handover, Param, Recorded
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.person import Person
@@ -334,7 +336,7 @@ class _Turn:
             )
         contract = person.gives_named(name_of(type(input.value))) or person.gives[0]
         value = contract.pack(input.value)
-        guard, verdict = self.admission.ask("after", self.work(call).guards, self.question(call, value.live))
+        guard, verdict = self.judged("after", call, value.live)
         if isinstance(verdict, Refuse):
             raise BadInput(
                 f"guard {guard} does not admit this answer to {call.id}: {verdict.why}: answer something else"
@@ -353,8 +355,7 @@ class _Turn:
         except BadInput as fault:
             self.failed(call, Rejected(f"contract {given}", fault.faults), input)
             return
-        question = self.question(call, value.live)
-        guard, verdict = self.admission.ask("after", self.work(call).guards, question)
+        guard, verdict = self.judged("after", call, value.live)
         if isinstance(verdict, Refuse):
             self.failed(call, self.named(call, verdict) or Rejected(guard, (verdict.why,)), input, value)
             return
@@ -593,14 +594,11 @@ class _Turn:
         return any(param.fits(path, cls) for cls in self.machine.chart.gives(path))
 
     def fitting(self, param: Param) -> list[Value]:
-        def fits(value: Value) -> bool:
-            contract = self.machine.reader(value.payload.contract, param.wants)
-            return contract is not None and param.fits(value.by, contract.cls)
-
+        fits = self.machine.fits
         if param.many:
-            return [value for value in self.run.recorded() if fits(value)]
-        newest = [value for value in self.run.newest.values() if fits(value)]
-        return [max(newest, key=lambda value: value.id)] if newest else []
+            return [value for value in self.run.recorded() if fits(param, value.by, value.payload.contract)]
+        newest = [value for (by, contract), value in self.run.newest.items() if fits(param, by, contract)]
+        return [max(newest, key=_place)] if newest else []
 
     def handed(self, param: Param, value: Value) -> Any:
         live = self.machine.read(value.payload, param.wants)
@@ -613,7 +611,7 @@ class _Turn:
         """Ask the guards; start, defer or refuse. `before`: the call as it is open already, where it is."""
         call = self.run.opening(wanted, CallState.STARTED)
         live = self.specialist(call).takes.unpack(call.request)
-        guard, verdict = self.admission.ask("before", self.work(call).guards, self.question(call, live))
+        guard, verdict = self.judged("before", call, live)
         if isinstance(verdict, Pass) and call.kind == "workflow" and self.run.depth >= MAX_DEPTH:
             guard, verdict = "depth", Refuse(f"{MAX_DEPTH} runs stand above {self.run.id}, which is as deep as it goes")
         if isinstance(verdict, Pass):
@@ -656,6 +654,10 @@ class _Turn:
     def pack(self, value: Any) -> Payload:
         return self.machine.contracts[id_of(type(value))].pack(value)
 
+    def judged(self, side: Side, call: Call, value: Any) -> tuple[str, Verdict]:
+        """What the guards say: who decided, and how."""
+        return self.admission.ask(side, self.work(call).guards, partial(self.question, call, value))
+
     def question(self, call: Call, value: Any) -> Question[Any]:
         asked = (call.id, call.state, call.specialist, call.attempt, call.effect)
         sources = tuple(dict.fromkeys(self.run.value_at(id).by for id in call.reads))
@@ -682,6 +684,9 @@ class MissingContext(LookupError):
 class _Raised(Exception):
     def __init__(self, broken: Broken) -> None:
         self.broken = broken
+
+
+_place = attrgetter("id")
 
 
 def _text(error: Exception) -> str:

@@ -46,6 +46,9 @@ class Pass:
     """Nothing to say against it."""
 
 
+PASS = Pass()
+
+
 @attrs.frozen
 class Refuse:
     """Not this call, not this output. `failure`: what the chart is given; None: Refused before a call, Rejected

@@ -45,7 +45,7 @@ class Recorded(Generic[T_co]):
     part: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Param:
     """What one parameter asks for. `by`: only values of that state (and the states inside it)."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from statecore.admission import Asking
 from statecore.call import CallState
 from statecore.checkpoint import Checkpoint, Mark, Unfit, opened
 from statecore.decider import decide
@@ -36,7 +37,7 @@ from statecore.events import (
     SignalTaken,
     TimerFired,
 )
-from statecore.guard import Defer, Guard, Pass, Question, Refuse, Side
+from statecore.guard import Defer, Guard, Pass, Refuse, Side
 from statecore.guard import Verdict as Said
 from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
@@ -300,10 +301,10 @@ class _Then:
         self._said = [event for event in events if isinstance(event, CallRefused | CallDeferred)]
         self._after = events[0] if isinstance(events[0], CallFailed | CallCompleted) else None
 
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Said]:
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Asking) -> tuple[str, Said]:
         if side == "after":
             return self._judged(self._after)
-        if not self._said or self._said[0].call != question.call:
+        if not self._said or self._said[0].call != question().call:
             return "", Pass()
         match self._said.pop(0):
             case CallRefused(guard=guard, why=why, failure=failure):

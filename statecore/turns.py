@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from statecore.admission import Guarded
+from statecore.admission import Asking, Guarded
 from statecore.call import Call
 from statecore.checkpoint import Mark, taken
 from statecore.children import Begun
@@ -18,7 +18,7 @@ from statecore.decider import step
 from statecore.errors import BadInput, Conflict, LogError
 from statecore.events import CallUnknown, Event
 from statecore.failpoint import Point, failpoint
-from statecore.guard import Defer, Guard, Question, Side, Verdict
+from statecore.guard import Defer, Guard, Side, Verdict
 from statecore.held import Held
 from statecore.log import Append, Batch, KeepsCheckpoints, Turn
 from statecore.messages import Cancel, Input, Start
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class _Closing(Guarded):
     """Of an engine that closes: outcomes are taken still, but no call starts any more."""
 
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Asking) -> tuple[str, Verdict]:
         return ("closing", Defer("the engine is closing")) if side == "before" else super().ask(side, own, question)
 
 

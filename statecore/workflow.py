@@ -14,7 +14,7 @@ from statecore.declare import State
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
-from statecore.handover import Handover
+from statecore.handover import Handover, Param
 from statecore.messages import Signal
 from statecore.migration import Migration, declared
 from statecore.person import Person
@@ -42,6 +42,7 @@ class Machine:
     replies: dict[str, Handover] = attrs.field(factory=dict)
     migrations: tuple[Migration, ...] = ()
     _readers: dict[tuple[str, type], Contract[Any] | None] = attrs.field(factory=dict, init=False)
+    _fitting: dict[tuple[Param, str, str], bool] = attrs.field(factory=dict, init=False)
 
     @property
     def name(self) -> str:
@@ -73,6 +74,13 @@ class Machine:
             fit = (each for each in self.versions(stored, wants) if reads(each.cls, stored))
             self._readers[stored, wants] = next(fit, None)
         return self._readers[stored, wants]
+
+    def fits(self, param: Param, by: str, stored: str) -> bool:
+        """Whether a parameter may be filled with what a state gave."""
+        if (param, by, stored) not in self._fitting:
+            contract = self.reader(stored, param.wants)
+            self._fitting[param, by, stored] = contract is not None and param.fits(by, contract.cls)
+        return self._fitting[param, by, stored]
 
     def versions(self, stored: str, wants: type = object) -> list[Contract[Any]]:
         """The contracts of the name of a stored one whose values are a `wants`, that one first, in whatever version."""

@@ -85,7 +85,7 @@ class Moody(Guarded):
 
     def ask(self, side: Any, own: Any, question: Any) -> tuple[str, Verdict]:
         if side == "before" and (dice := self.random.random()) < 0.3:
-            wake = question.at + 5 if dice < 0.1 else None
+            wake = question().at + 5 if dice < 0.1 else None
             return "moody", Refuse("not today") if dice < 0.15 else Defer(f"later {int(dice * 20)}", wake)
         return super().ask(side, own, question)
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from statecore.admission import Guarded
+from statecore.admission import Asking, Guarded
 from statecore.call import Call, CallState
 from statecore.decider import step as decided
 from statecore.events import plan_of
 from statecore.failures import Failure
-from statecore.guard import Guard, Question, Refuse, Side, Verdict
+from statecore.guard import Guard, Refuse, Side, Verdict
 from statecore.log import Turn
 from statecore.messages import Completed, Elapsed, Failed, Input, Signal, Start
 from statecore.person import Person
@@ -35,8 +35,8 @@ class _Refusing(Guarded):
 
     calls: Mapping[str, Failure] = attrs.field(factory=dict)
 
-    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Question[Any]) -> tuple[str, Verdict]:
-        if side == "before" and (call := plan_of(question.call)) in self.calls:
+    def ask(self, side: Side, own: tuple[Guard[Any], ...], question: Asking) -> tuple[str, Verdict]:
+        if side == "before" and (call := plan_of(question().call)) in self.calls:
             return "path", Refuse("this path says so", self.calls[call])
         return super().ask(side, own, question)
 
