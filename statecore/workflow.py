@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
-from statecore.chart import Chart, contracts, named, scan
+from statecore.chart import Chart, contracts, named
 from statecore.check import check, replies
 from statecore.contract import Contract, contract_of, spelled
 from statecore.declare import State
@@ -20,6 +20,7 @@ from statecore.migration import Migration, declared
 from statecore.person import Person
 from statecore.plan import Part, Plan
 from statecore.planhandover import PlanOf
+from statecore.scan import scan
 from statecore.table import Table, compile_table, digest
 from statecore.versions import id_of, name_of, reads, split
 from statecore.wait import Span

@@ -10,11 +10,12 @@ from typing import Any
 
 import attrs
 
-from statecore.chart import Chart, scan
+from statecore.chart import Chart
 from statecore.declare import Compound, History, Parallel, State, any_state, is_compound
 from statecore.failures import OutcomeUnknown, TimedOut, Transient
 from statecore.messages import Completed, Done, Elapsed, Failed, Signal
 from statecore.person import Person
+from statecore.scan import scan
 from statecore.specialist import specialist
 from statecore.wait import Wait
 

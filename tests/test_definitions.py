@@ -19,8 +19,8 @@ Definition = Callable[[], object]
 WRONG, RIGHT = wrong.WRONG + wrong_plans.WRONG, wrong.RIGHT + wrong_plans.RIGHT
 PURE = Path(statecore.__file__).parent
 CHECKED = (
-    "chart", "check", "child", "contract", "declare", "handover", "migration", "oracle", "person", "plan", "plancheck",
-    "planhandover", "specialist", "table", "versions", "workflow",
+    "chartcheck", "check", "child", "contract", "declare", "handover", "migration", "oracle", "person", "plan",
+    "plancheck", "planhandover", "scan", "specialist", "table", "versions", "workflow",
 )  # fmt: skip
 
 

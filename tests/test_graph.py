@@ -14,11 +14,12 @@ import pytest
 from attrs import frozen
 from syrupy.assertion import SnapshotAssertion
 
-from statecore.chart import Chart, scan
+from statecore.chart import Chart
 from statecore.declare import Compound, History, Parallel, State, any_state
 from statecore.graph import draw, layout
 from statecore.layout import Box, Layout, Line, Spot, arrange
 from statecore.messages import Completed, Done, Failed, Signal
+from statecore.scan import scan
 from statecore.specialist import Effect, Specialist, specialist
 
 
