@@ -12,7 +12,6 @@ from typing import Any, NoReturn, get_type_hints
 import attrs
 
 from statecore.call import Call
-from statecore.contract import named as named
 from statecore.declare import State
 from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, PLAN_FAILURES, Failure, covered

@@ -7,11 +7,11 @@ from itertools import combinations
 from typing import Any
 
 from statecore.chart import START, Arrow, Chart, Node, contracts
-from statecore.contract import named as named
-from statecore.contract import spelled
 from statecore.declare import State
 from statecore.failures import Failure
 from statecore.guard import Guard
+from statecore.hints import named as named
+from statecore.hints import spelled
 from statecore.messages import Completed, Done, Elapsed, Failed, Signal
 from statecore.person import Person
 from statecore.plan import Part

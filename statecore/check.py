@@ -13,10 +13,10 @@ from types import NoneType
 import attrs
 
 from statecore.chart import Arrow, Chart, Node
-from statecore.contract import spelled
 from statecore.declare import State
 from statecore.failures import Broken, Conflicting, Exhausted, Failure, Incomplete, NotDone, PlanRefused, Refused
 from statecore.handover import SIGNAL, START, Handover, Param, handover, reply
+from statecore.hints import spelled
 from statecore.messages import Elapsed, Failed
 from statecore.person import Person
 from statecore.plan import Part, Plan

@@ -13,10 +13,11 @@ import attrs
 
 from statecore.call import Call, CallState
 from statecore.check import edges_of
-from statecore.contract import contract_of, spelled
+from statecore.contract import contract_of
 from statecore.errors import DefinitionError
 from statecore.events import Payload
 from statecore.failures import ChildFailed, Failure, printable
+from statecore.hints import spelled
 from statecore.messages import Completed, Failed
 from statecore.run import Run
 from statecore.specialist import Effect, Specialist

@@ -10,33 +10,25 @@ A union of two or more classes inside a contract is stored with the name of the 
 members JSON cannot tell apart is no contract.
 """
 
-import math
-import types
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
-from enum import Enum
 from functools import cache, cached_property
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
 import msgspec
-from cattrs import cols
-from cattrs.gen import make_dict_structure_fn, override
 
+from statecore.admitted import admit, contains_itself
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
 from statecore.failures import told
+from statecore.hints import fields_of, is_class, is_union, spelled
+from statecore.strict import converter, say, short
 from statecore.strictjson import MAX_DEPTH
 from statecore.versions import id_of, name_of, said, split, upcasters
 
 T = TypeVar("T")
 
-INT_LIMIT = 2**63
-"""Integers are kept below what SQLite and PostgreSQL store; larger ones belong in a string."""
-
-PLAIN: tuple[type, ...] = (str, int, float, bool, types.NoneType, datetime, date)
-COLLECTIONS = (list, tuple, dict)
 MAX_FAULTS, MAX_FAULT = 100, 500
 """Faults of one value that are told, and characters of each: a person and a model need no more to begin with."""
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} @ $"
@@ -60,7 +52,7 @@ class Contract(Generic[T]):
         `live`.
         """
         if type(value) is not self.cls:
-            raise self._unfit((f"expected {self.id}, found {spelled(type(value))} {_short(value)} @ $",))
+            raise self._unfit((f"expected {self.id}, found {spelled(type(value))} {short(value)} @ $",))
         try:
             plain = self._unstructure(value)
         except RecursionError:
@@ -80,7 +72,7 @@ class Contract(Generic[T]):
         try:
             return self._structure(plain, self.cls)
         except Exception as error:
-            raise self._unfit(_told(cattrs.transform_error(error, "$", _say))) from None
+            raise self._unfit(_told(cattrs.transform_error(error, "$", say))) from None
 
     def unpack(self, payload: Payload) -> T:
         """A stored value as an object; one of another version as its upcasters make it. Raises BadInput where the
@@ -130,7 +122,7 @@ class Contract(Generic[T]):
     def nested(self) -> tuple[type, ...]:
         """The classes that it is made of, itself first."""
         found: dict[type, None] = {}
-        _admit(self.cls, self.cls.__name__, found)
+        admit(self.cls, self.cls.__name__, found)
         return tuple(found)
 
 
@@ -141,147 +133,20 @@ def _changeable(hint: Any) -> bool:
 @cache
 def contract_of(cls: type[T]) -> Contract[T]:
     """The compiled contract of an attrs class. Raises DefinitionError naming the field that no contract can hold."""
-    if not _is_class(cls):
+    if not is_class(cls):
         raise DefinitionError(
             f"{spelled(cls)} cannot be a contract: expected an attrs class (`@attrs.frozen class ...`), found {cls!r};"
             " give the value a class of its own with named fields"
         )
-    _admit(cls, cls.__name__, {})
+    admit(cls, cls.__name__, {})
     return Contract(
         cls,
         name_of(cls),
         id_of(cls),
-        _converter.get_unstructure_hook(cls),
-        _converter.get_structure_hook(cls),
-        _contains_itself(cls),
+        converter.get_unstructure_hook(cls),
+        converter.get_structure_hook(cls),
+        contains_itself(cls),
     )
-
-
-def spelled(hint: Any, members: bool = False) -> str:
-    """A type as a person writes it, without modules. `members`: an Enum with what it may be."""
-    if members and _is_enum(hint):
-        return f"{hint.__name__}[{', '.join(repr(member.value) for member in hint)}]"
-    if isinstance(hint, type) and get_origin(hint) is None:
-        return "None" if hint is types.NoneType else id_of(hint)
-    if hint is Ellipsis:
-        return "..."
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " | ".join(spelled(arg, members) for arg in args)
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, args))}]"
-    if origin is Annotated:
-        return spelled(args[0], members)
-    return f"{origin.__name__}[{', '.join(spelled(arg, members) for arg in args)}]" if origin else str(hint)
-
-
-def named(value: object) -> str:
-    """How a message calls what somebody wrote: by its name, or by what it is."""
-    name = getattr(value, "__name__", None)
-    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-
-
-def fields_of(cls: type) -> Sequence[Any]:
-    """The attributes of an attrs class, their types as they are."""
-    attrs.resolve_types(cls, include_extras=True)
-    fields: Sequence[Any] = attrs.fields(cls)
-    return fields
-
-
-def _admit(hint: Any, where: str, seen: dict[type, None]) -> None:
-    """Walk a type and refuse what cannot be stored strictly and read back equal."""
-    origin, args = get_origin(hint), get_args(hint)
-    if hint in PLAIN or _is_text_or_number(hint):
-        return
-    if _is_class(hint):
-        if hint not in seen:
-            seen[hint] = None
-            _admit_class(hint, where, seen)
-    elif origin in (Union, types.UnionType, Annotated, list, tuple):
-        if _is_union(hint):
-            _told_apart(hint, where)
-        for arg in args[:1] if origin is Annotated else args:
-            if arg is not Ellipsis:
-                _admit(arg, where, seen)
-    elif origin is dict and args[0] is str:
-        _admit(args[1], where, seen)
-    else:
-        raise DefinitionError(
-            f"contract field `{where}: {spelled(hint)}` cannot be stored strictly: expected str, int, float, bool,"
-            " None, date, datetime, Literal, Enum, an attrs class, list[...], tuple[...], dict[str, ...] or a union of"
-            " these"
-        )
-
-
-def _is_text_or_number(hint: Any) -> bool:
-    """A Literal or Enum whose members are what JSON writes them as."""
-    if get_origin(hint) is Literal:
-        return all(type(member) in (str, int, bool, types.NoneType) for member in get_args(hint))
-    return _is_enum(hint) and all(type(member.value) in (str, int) for member in hint)
-
-
-def _admit_class(cls: Any, where: str, seen: dict[type, None]) -> None:
-    if not compared(cls):
-        raise DefinitionError(
-            f"contract {where}: {cls.__name__} is not compared by its fields, so equal would not mean equal: write"
-            " @attrs.frozen above it"
-        )
-    own = [name for name, hint in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
-    if own and "__attrs_attrs__" not in vars(cls):
-        raise DefinitionError(
-            f"contract {where}: {cls.__name__} is not an attrs class itself, so its {', '.join(own)} would be lost:"
-            " write @attrs.frozen above it"
-        )
-    try:
-        fields = fields_of(cls)
-    except NameError as fault:
-        raise DefinitionError(
-            f"contract {where}: its annotations cannot be read ({fault}): define the types at module level"
-        ) from None
-    for field in fields:
-        _admit(field.type, f"{where}.{field.name}", seen)
-
-
-def compared(cls: Any) -> bool:
-    """Whether its `==` sees every field. Not so with `eq=False`, nor for an exception whose decorator says no
-    `auto_exc=False`.
-    """
-    by = next(base for base in cls.__mro__ if "__eq__" in vars(base))
-    return by is cls or (attrs.has(by) and len(attrs.fields(by)) == len(attrs.fields(cls)))
-
-
-def _told_apart(hint: Any, where: str) -> None:
-    """Two members of a union may not be written alike and read differently."""
-    arms = get_args(hint)
-    classes = {arm for arm in arms if _is_class(arm)}
-    arrays = [arm for arm in arms if get_origin(arm) in (list, tuple)]
-    objects = [arm for arm in arms if get_origin(arm) is dict]
-    texts = [arm for arm in arms if arm in (str, date, datetime) or _is_enum(arm) or get_origin(arm) is Literal]
-    converted = any(arm in (date, datetime) or _is_enum(arm) for arm in arms)
-    same_name = len({name_of(cls) for cls in classes}) < len(classes)
-    if same_name or len(arrays) > 1 or len(objects) + bool(classes) > 1 or (converted and len(texts) > 1):
-        raise DefinitionError(
-            f"contract field `{where}: {spelled(hint)}` is stored so that its members cannot be told apart: "
-            "give each a class of its own name (two or more classes are stored with their names)"
-        )
-
-
-def _contains_itself(cls: type) -> bool:
-    def made_of(hint: Any) -> Iterable[Any]:
-        return (
-            (field.type for field in fields_of(hint))
-            if _is_class(hint)
-            else get_args(hint)
-            if get_origin(hint) is not Literal
-            else ()
-        )
-
-    def goes_round(hint: Any, inside: tuple[Any, ...]) -> bool:
-        return hint in inside or any(
-            goes_round(part, (*inside, hint) if _is_class(hint) else inside) for part in made_of(hint)
-        )
-
-    return goes_round(cls, ())
 
 
 def _deeper(plain: Any, limit: int) -> bool:
@@ -303,12 +168,12 @@ def _changed(value: Any, live: Any, path: str) -> Iterable[str]:
         was, is_now, where = getattr(value, field.name), getattr(live, field.name), f"{path}.{field.name}"
         if was == is_now:
             continue
-        if _is_class(type(was)) and type(was) is type(is_now):
+        if is_class(type(was)) and type(was) is type(is_now):
             yield from _changed(was, is_now, where)
         else:
             yield (
-                f"expected {spelled(field.type)}, found {type(was).__name__} {_short(was)}, which would be read back as"
-                f" {_short(is_now)} @ {where}"
+                f"expected {spelled(field.type)}, found {type(was).__name__} {short(was)}, which would be read back as"
+                f" {short(is_now)} @ {where}"
             )
 
 
@@ -321,18 +186,18 @@ def _told(faults: Sequence[str]) -> tuple[str, ...]:
 def _unwritable(value: Any, hint: Any, path: str) -> Iterable[str]:
     """Every fault of a value that cannot be written as a whole: what of it can be is judged as it would be read."""
     try:
-        plain = _converter.unstructure(value, unstructure_as=hint)
+        plain = converter.unstructure(value, unstructure_as=hint)
     except Exception:
         parts = list(_parts(value, hint, path))
         if not parts:
-            yield f"expected {spelled(hint)}, found {type(value).__name__} {_short(value)} @ {path}"
+            yield f"expected {spelled(hint)}, found {type(value).__name__} {short(value)} @ {path}"
         for part, its, where in parts:
             yield from _unwritable(part, its, where)
         return
     try:
-        _converter.structure(plain, hint)
+        converter.structure(plain, hint)
     except Exception as error:
-        yield from cattrs.transform_error(error, path, _say)
+        yield from cattrs.transform_error(error, path, say)
 
 
 def _parts(value: Any, hint: Any, path: str) -> Iterable[tuple[Any, Any, str]]:
@@ -340,11 +205,11 @@ def _parts(value: Any, hint: Any, path: str) -> Iterable[tuple[Any, Any, str]]:
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         yield from _parts(value, args[0], path)
-    elif _is_union(hint):
+    elif is_union(hint):
         meant = next((arm for arm in args if type(value) is (get_origin(arm) or arm)), None)
         if meant is not None:
             yield from _parts(value, meant, path)
-    elif _is_class(hint) and type(value) is hint:
+    elif is_class(hint) and type(value) is hint:
         for field in fields_of(hint):
             yield getattr(value, field.name), field.type, f"{path}.{field.name}"
     elif origin is dict and type(value) is dict:
@@ -354,254 +219,3 @@ def _parts(value: Any, hint: Any, path: str) -> Iterable[tuple[Any, Any, str]]:
         every = origin is list or args[-1] is Ellipsis
         for index, item in enumerate(value) if every or len(value) == len(args) else ():
             yield item, args[0] if every else args[index], f"{path}[{index}]"
-
-
-def _say(error: BaseException, expected: type | None) -> str:
-    """One fault in the words of a contract; path and separator are put behind it by cattrs."""
-    if isinstance(error, KeyError):
-        return f"required field missing: {error.args[0]}"
-    if isinstance(error, cattrs.ForbiddenExtraKeysError):
-        return f"unknown field: {', '.join(sorted(map(str, error.extra_fields)))}"
-    if isinstance(error, cattrs.errors.StructureHandlerNotFoundError):
-        return f"no value of {expected}"
-    return str(error)
-
-
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception:
-        text = "(that cannot be printed)"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _exactly(kind: type) -> Callable[[Any, Any], Any]:
-    def hook(value: Any, _: Any) -> Any:
-        if type(value) is not kind:
-            raise ValueError(f"expected {spelled(kind)}, found {type(value).__name__} {_short(value)}")
-        return value
-
-    return hook
-
-
-def _int(value: Any, _: Any) -> int:
-    if type(value) is not int:
-        raise ValueError(f"expected int, found {type(value).__name__} {_short(value)}")
-    if not -INT_LIMIT <= value < INT_LIMIT:
-        raise ValueError("expected an int of 64 bits, found a larger one: keep it as a string")
-    return value
-
-
-def _float(value: Any, _: Any) -> float:
-    if type(value) is int and abs(value) <= 2**53:
-        return float(value)
-    if type(value) is not float:
-        raise ValueError(f"expected float, found {type(value).__name__} {_short(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"expected a finite float, found {value}")
-    return value
-
-
-def _str(value: Any, _: Any) -> str:
-    if type(value) is not str:
-        raise ValueError(f"expected str, found {type(value).__name__} {_short(value)}")
-    if "\0" in value:
-        raise ValueError("expected text without NUL")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("expected Unicode text, found a lone surrogate") from None
-    return value
-
-
-_PLAINEST: dict[type, Callable[[Any, Any], Any]] = {int: _int, float: _float, str: _str, bool: _exactly(bool)}
-"""Known for a field without asking whether its type is an Enum, which costs twice what the hook itself does."""
-
-
-def _is_plainest(hint: Any) -> bool:
-    return isinstance(hint, type) and hint in _PLAINEST
-
-
-def _but_enums(hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """cattrs finds these hooks for subclasses too, of which an IntEnum and a StrEnum are some."""
-    return lambda value, hint: _enum(value, hint) if _is_enum(hint) else hook(value, hint)
-
-
-def _literal(value: Any, hint: Any) -> Any:
-    for member in get_args(hint):
-        if type(member) is type(value) and member == value:
-            return value
-    raise ValueError(f"expected {' or '.join(map(repr, get_args(hint)))}, found {_short(value)}")
-
-
-def _datetime(value: Any, kind: Any) -> Any:
-    try:
-        return kind.fromisoformat(_str(value, None))
-    except ValueError as fault:
-        raise ValueError(f"expected an ISO 8601 {kind.__name__}: {fault}") from None
-
-
-def _is_literal(hint: Any) -> bool:
-    return get_origin(hint) is Literal
-
-
-def _is_enum(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, Enum)
-
-
-def _enum(value: Any, hint: Any) -> Any:
-    """By value and by type: `Enum(1.0)` and `Enum(True)` would both find the member 1."""
-    for member in hint:
-        if value is member:  # a StrEnum, which cattrs leaves as it is until it is JSON
-            return member
-        if type(member.value) is type(value) and member.value == value:
-            return member
-    raise ValueError(
-        f"expected {' or '.join(repr(member.value) for member in hint)}, found {type(value).__name__} {_short(value)}"
-    )
-
-
-def written(value: Any, hint: Any) -> Any:
-    """A value of a type as plain data."""
-    return _converter.unstructure(value, unstructure_as=hint)
-
-
-def _is_class(hint: Any) -> bool:
-    return isinstance(hint, type) and attrs.has(hint)
-
-
-def _class(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    plain = [field for field in fields_of(hint) if _is_plainest(field.type)]
-    hooks: dict[str, Any] = {field.name: override(struct_hook=_PLAINEST[field.type]) for field in plain}
-    structure = make_dict_structure_fn(hint, converter, _cattrs_forbid_extra_keys=True, **hooks)
-
-    def hook(value: Any, kind: Any) -> Any:
-        if type(value) is not dict:
-            raise ValueError(f"expected {hint.__name__}, found {type(value).__name__} {_short(value)}")
-        return structure(value, kind)
-
-    return hook
-
-
-def _is_collection(hint: Any) -> bool:
-    return get_origin(hint) in COLLECTIONS
-
-
-def _collection(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    """cattrs takes any iterable for a list, a string among them; a JSON array is a list, an object a dict, and nothing
-    else.
-    """
-    origin, args = get_origin(hint), get_args(hint)
-    wanted: type = dict if origin is dict else list
-    structure: Callable[[Any, Any], Any]
-    if origin is dict:
-        structure = cols.mapping_structure_factory(hint, converter)
-    elif origin is tuple and args[-1] is not Ellipsis:
-        structure = _fixed(args, converter)
-    else:
-        item: Any = args[0]
-        structure = cols.list_structure_factory(list[item], converter)
-    finish = tuple if origin is tuple else None
-
-    def hook(value: Any, _: Any) -> Any:
-        if type(value) is not wanted and not (wanted is list and type(value) is tuple):  # a tuple until it is JSON
-            raise ValueError(f"expected {spelled(hint)}, found {type(value).__name__} {_short(value)}")
-        made: Any = structure(value, hint)  # type: ignore[arg-type]
-        return finish(made) if finish else made
-
-    return hook
-
-
-def _fixed(args: tuple[Any, ...], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def hook(value: Any, _: Any) -> Any:
-        if len(value) != len(args):
-            raise ValueError(f"expected {len(args)} items, found {len(value)}")
-        made, faults = [], []
-        for index, (item, arg) in enumerate(zip(value, args, strict=True)):
-            try:
-                made.append(converter.structure(item, arg))
-            except Exception as fault:
-                fault.__notes__ = [
-                    *getattr(fault, "__notes__", ()),
-                    cattrs.IterableValidationNote(f"item {index}", index, arg),
-                ]
-                faults.append(fault)
-        if faults:
-            raise cattrs.IterableValidationError("items", faults, tuple)  # pyright: ignore[reportCallIssue]
-        return made
-
-    return hook
-
-
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType)
-
-
-def _arms(hint: Any) -> tuple[dict[str, type], list[Any]]:
-    """The classes of a union by name, and its other arms."""
-    arms = get_args(hint)
-    classes = {name_of(arm): arm for arm in arms if _is_class(arm)}
-    return classes, [arm for arm in arms if arm not in classes.values()]
-
-
-def _union(hint: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    classes, others = _arms(hint)
-
-    def class_arm(value: dict[str, Any]) -> Any:
-        if len(classes) == 1:
-            return converter.structure(value, next(iter(classes.values())))
-        name = value.get("_type")
-        if name not in classes:
-            raise ValueError(f"expected `_type` to be {' or '.join(classes)}, found {name!r}")
-        return converter.structure({key: item for key, item in value.items() if key != "_type"}, classes[name])
-
-    def hook(value: Any, _: Any) -> Any:
-        if value is None and types.NoneType in others:
-            return None
-        if classes and type(value) is dict and not any(get_origin(arm) is dict for arm in others):
-            return class_arm(value)
-        for arm in others:
-            try:
-                return converter.structure(value, arm)
-            except Exception:
-                continue
-        raise ValueError(f"expected {spelled(hint)}, found {type(value).__name__} {_short(value)}")
-
-    return hook
-
-
-def _union_out(hint: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
-    tagged = len(_arms(hint)[0]) > 1
-
-    def hook(value: Any) -> Any:
-        plain = converter.unstructure(value)
-        return (
-            {"_type": name_of(type(value)), **plain}
-            if tagged and isinstance(plain, dict) and attrs.has(type(value))
-            else plain
-        )
-
-    return hook
-
-
-def _make_converter() -> cattrs.Converter:
-    made = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-    for plain, hook in ((int, _int), (float, _float), (str, _str)):
-        made.register_structure_hook(plain, _but_enums(hook))
-    made.register_structure_hook(bool, _exactly(bool))
-    made.register_structure_hook(types.NoneType, _exactly(types.NoneType))
-    for kind in (datetime, date):
-        made.register_structure_hook(kind, _datetime)
-        made.register_unstructure_hook(kind, lambda value: value.isoformat())
-    made.register_structure_hook_factory(_is_enum, lambda _hint, _converter: _enum)
-    made.register_unstructure_hook_factory(_is_enum, lambda _hint, _converter: lambda member: member.value)
-    made.register_structure_hook_factory(_is_literal, lambda _hint, _converter: _literal)
-    made.register_structure_hook_factory(_is_class, _class)
-    made.register_structure_hook_factory(_is_collection, _collection)
-    made.register_structure_hook_factory(_is_union, _union)
-    made.register_unstructure_hook_factory(_is_union, _union_out)
-    return made
-
-
-_converter = _make_converter()

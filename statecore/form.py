@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 
-from statecore.contract import Contract, spelled
+from statecore.contract import Contract
+from statecore.hints import spelled
 from statecore.messages import members
 from statecore.present import visible
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import Literal
 
 from statecore.chart import Chart, Node
-from statecore.contract import spelled
+from statecore.hints import spelled
 from statecore.person import Person
 from statecore.plan import Plan
 from statecore.svg import layout as layout

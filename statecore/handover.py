@@ -16,8 +16,8 @@ import attrs
 
 from statecore.chart import SIGNAL as SIGNAL
 from statecore.chart import START as START
-from statecore.chart import Arrow, Chart, named, replied
-from statecore.contract import spelled
+from statecore.chart import Arrow, Chart, replied
+from statecore.hints import named, spelled
 from statecore.messages import members
 from statecore.versions import id_of, reads
 

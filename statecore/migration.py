@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from statecore.chart import SIGNAL, START, Chart
-from statecore.contract import spelled
+from statecore.hints import spelled
 from statecore.run import Run
 
 _FINGERPRINT = re.compile("[0-9a-f]{12,64}")

@@ -10,13 +10,14 @@ import msgspec
 
 from statecore import upkeep
 from statecore.asks import how_it_ended
-from statecore.contract import Contract, spelled
+from statecore.contract import Contract
 from statecore.engine import Engine
 from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
 from statecore.events import Payload
 from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
+from statecore.hints import spelled
 from statecore.strictjson import parse
 from statecore.versions import full_id, name_of
 

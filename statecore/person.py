@@ -10,9 +10,10 @@ from typing import Any
 
 import attrs
 
-from statecore.contract import Contract, contract_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.errors import BadInput, DefinitionError
 from statecore.failures import Failure, TimedOut
+from statecore.hints import spelled
 from statecore.messages import members
 from statecore.specialist import I, O, Specialist
 from statecore.wait import Span, seconds, spoken

@@ -17,9 +17,9 @@ from typing import Any, Literal, Protocol, TypeVar, get_type_hints
 
 import attrs
 
-from statecore.contract import named, spelled
 from statecore.errors import DefinitionError
 from statecore.guard import Guard
+from statecore.hints import named, spelled
 from statecore.schedule import Graph, Node
 from statecore.specialist import I, O, Specialist
 

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, get_args
 
-from statecore.contract import named
 from statecore.events import CallPlanned
+from statecore.hints import named
 from statecore.plan import OnFailure, Part, Plan, Prefer, broken, fit_id, seconds
 from statecore.specialist import Specialist
 

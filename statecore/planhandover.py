@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from statecore.chart import Chart, named
-from statecore.contract import spelled
+from statecore.chart import Chart
 from statecore.events import CallPlanned
 from statecore.handover import Handover, Param, hints_of, param_of
+from statecore.hints import named, spelled
 from statecore.plan import Missing, Part, Plan
 from statecore.plancheck import written
 from statecore.schedule import Graph

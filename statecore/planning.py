@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from statecore.call import CallState
-from statecore.contract import named
 from statecore.envelope import DERIVED
 from statecore.errors import BadInput
 from statecore.events import (
@@ -27,6 +26,7 @@ from statecore.events import (
     plan_of,
 )
 from statecore.failures import Answer, Broken, Conflicting, Failure, Incomplete, PlanRefused, printable, told
+from statecore.hints import named
 from statecore.messages import Completed, Failed
 from statecore.plan import Missing, Part, Plan, broken, fit_id, seconds
 from statecore.planhandover import Filled, Inner, PlanOf

@@ -7,11 +7,11 @@ import attrs
 
 from statecore.chart import SIGNAL, START, Arrow, Chart, Node
 from statecore.chartcheck import right
-from statecore.contract import named as named
-from statecore.contract import spelled
 from statecore.declare import History, Place, State, Transition, is_compound
 from statecore.errors import DefinitionError
 from statecore.failures import Failure
+from statecore.hints import named as named
+from statecore.hints import spelled
 from statecore.messages import Done, Elapsed, Failed, Signal, Trigger, members, pattern, spell
 from statecore.specialist import Specialist, check_failure
 from statecore.wait import seconds

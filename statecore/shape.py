@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import attrs
 import msgspec
 
-from statecore.contract import INT_LIMIT, Contract, contract_of, fields_of, written
+from statecore.contract import Contract, contract_of
+from statecore.hints import fields_of
 from statecore.specialist import Specialist
+from statecore.strict import INT_LIMIT, written
 from statecore.versions import full_id, id_of, name_of
 from statecore.workflow import Machine
 

@@ -22,11 +22,13 @@ from typing import (
 
 import attrs
 
+from statecore.admitted import compared
 from statecore.call import Call
-from statecore.contract import Contract, compared, contract_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.envelope import Warned
 from statecore.errors import DefinitionError
 from statecore.failures import Crashed, Failure, OutcomeUnknown, Rejected, TimedOut
+from statecore.hints import spelled
 from statecore.messages import members
 from statecore.versions import name_of
 

@@ -14,9 +14,9 @@ import attrs
 
 from statecore.chart import Arrow, Chart, Node
 from statecore.check import from_outside, may_fail, plan_fails, work_fails
-from statecore.contract import spelled
 from statecore.declare import State
 from statecore.failures import RETRIED, Broken, Exhausted, Failure, NotDone, OutcomeUnknown, Refused, TimedOut
+from statecore.hints import spelled
 from statecore.messages import Failed
 from statecore.person import Person
 from statecore.plan import Part, Plan

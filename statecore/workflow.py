@@ -7,14 +7,15 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
-from statecore.chart import Chart, contracts, named
+from statecore.chart import Chart, contracts
 from statecore.check import check, replies
-from statecore.contract import Contract, contract_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.declare import State
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import Payload
 from statecore.failures import ENGINE_FAILURES as ENGINE_FAILURES
 from statecore.handover import Handover, Param
+from statecore.hints import named, spelled
 from statecore.messages import Signal
 from statecore.migration import Migration, declared
 from statecore.person import Person

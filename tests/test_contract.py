@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statecore import failures
-from statecore.contract import Contract, contract_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.errors import BadInput
 from statecore.failures import Failure
+from statecore.hints import spelled
 from statecore.strictjson import MAX_DEPTH
 
 

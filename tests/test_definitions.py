@@ -19,7 +19,7 @@ Definition = Callable[[], object]
 WRONG, RIGHT = wrong.WRONG + wrong_plans.WRONG, wrong.RIGHT + wrong_plans.RIGHT
 PURE = Path(statecore.__file__).parent
 CHECKED = (
-    "chartcheck", "check", "child", "contract", "declare", "handover", "migration", "oracle", "person", "plan",
+    "admitted", "chartcheck", "check", "child", "contract", "declare", "handover", "migration", "oracle", "person", "plan",
     "plancheck", "planhandover", "scan", "specialist", "table", "versions", "workflow",
 )  # fmt: skip
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import attrs
 
-from statecore.contract import spelled
 from statecore.errors import BadInput
+from statecore.hints import spelled
 from statecore.messages import members
 from statecore.testing.given import payload
 

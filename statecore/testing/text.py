@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from statecore.chart import Chart, Node
-from statecore.contract import spelled
 from statecore.declare import State
+from statecore.hints import spelled
 from statecore.log import Turn
 from statecore.person import Person
 from statecore.plan import Part, Plan
