@@ -33,6 +33,7 @@ from statecore.planhandover import Filled, Inner, PlanOf
 from statecore.run import Value
 from statecore.schedule import Progress
 from statecore.specialist import Specialist
+from statecore.versions import id_of
 
 SAYS = 2_000
 """Characters of what a part is for that are kept."""
@@ -160,9 +161,7 @@ def _start(turn: "_Turn", plan: str, progress: Progress) -> None:
         function = of.gives[id]
         try:
             arguments, reads = _arguments(turn, function, progress)
-            if function.fn is not None:
-                request = work.does.takes.pack(function.fn(**arguments))
-                request = None if reads and request == turn.run.value_at(reads[0]).payload else request
+            request = turn.request(work.does, function.fn, arguments, reads)
         except Exception as error:
             failure = _broken(function, error)
             turn.emit(CallFailed(call, turn.pack(failure)))
@@ -280,7 +279,7 @@ def _assembled(
     try:
         arguments, reads = _arguments(turn, function, progress, stands)
         arguments |= {name: list(missing) for name in function.missing}
-        return turn.machine.contracts[of.plan.gives.__name__].pack(function.fn(**arguments)), reads
+        return turn.machine.contracts[id_of(of.plan.gives)].pack(function.fn(**arguments)), reads
     except Exception as error:
         raise _Ends(_broken(function, error)) from None
 
