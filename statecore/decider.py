@@ -266,7 +266,7 @@ class _Turn:
         if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
             return
         attempt, cuts = (call.attempt + 1, 0) if call.status is CallState.WAITING else (call.attempt, call.cuts)
-        self.admit(again(call, attempt, cuts), call)
+        self.admit(again(call, self.specialist(call), attempt, cuts), call)
 
     def over(self, path: str) -> None:
         """The time of a place, unless it was left meanwhile, or entered anew."""
@@ -302,7 +302,7 @@ class _Turn:
             why = f"the process ended {call.cuts + 1} times while it was in flight"
             self.parked(CallUnknown(call.id, why, call.attempt))
         else:
-            self.admit(again(call, call.attempt, call.cuts + 1), call)
+            self.admit(again(call, self.specialist(call), call.attempt, call.cuts + 1), call)
 
     # -- outcomes of a call
 
@@ -666,9 +666,11 @@ class _Turn:
         return all(self.run.value_at(id).trusted for id in call.reads)
 
 
-def again(call: Call, attempt: int, cuts: int) -> CallStarted:
-    """A further attempt of the specialist that has the call, or the same one after a cut."""
-    return CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
+def again(call: Call, specialist: Specialist[Any, Any], attempt: int, cuts: int) -> CallStarted:
+    """A further attempt of the specialist that has the call, or the same one after a cut: of the version that is here
+    now, whichever was called before.
+    """
+    return CallStarted(call.id, specialist.id, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
 
 
 class MissingContext(LookupError):

@@ -244,8 +244,21 @@ def _again(machine: Machine, run: Run, turn: Turn) -> tuple[Event, ...] | None:
 
 
 def _comparable(event: Event) -> Event:
-    """Without what the decider was told rather than decided: tracebacks and rejected outputs."""
-    return attrs.evolve(event, detail="", output=None) if isinstance(event, CallFailed) else event
+    """Without what the decider was told rather than decided: tracebacks, rejected outputs, and the versions of
+    specialists, which no run is pinned to.
+    """
+    match event:
+        case CallFailed(next=next):
+            return attrs.evolve(event, detail="", output=None, next=_unversioned(next))
+        case CallRefused(next=next):
+            return attrs.evolve(event, next=_unversioned(next))
+        case CallStarted(specialist=specialist) | CallAsked(specialist=specialist):
+            return attrs.evolve(event, specialist=_unversioned(specialist))
+    return event
+
+
+def _unversioned(specialist: str) -> str:
+    return specialist.partition("@")[0]
 
 
 def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
