@@ -307,8 +307,8 @@ class Finished:
 
 @attrs.frozen
 class ForkedFrom:
-    """Everything before it was copied from the first `at` events of `run`. From here on it is a run of its own, and
-    nobody's child. Calls that were in flight there and may have changed the world are parked.
+    """Everything before it was copied from the first `at` events of `run`, whose own they are. From here on it is a run
+    of its own, and nobody's child. Calls that were in flight there and may have changed the world are parked.
     """
 
     run: str
