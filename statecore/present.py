@@ -460,14 +460,27 @@ def overview(
 
 
 def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
-    """The child runs that its calls began, one for each attempt. What was copied into a fork began none."""
+    """The child runs that its calls began, one for each attempt. Of those that were copied into a fork, the ones that
+    were open there and change nothing began anew.
+    """
     found: list[str] = []
+    open_: dict[str, CallStarted] = {}
     for event in (event for turn in turns for event in turn.events):
-        if isinstance(event, ForkedFrom):
-            found = []
-        elif isinstance(event, CallStarted) and event.kind == "workflow":
-            found.append(child_of(run, event.call, event.rank, event.attempt))
+        if isinstance(event, CallStarted) and event.kind == "workflow":
+            open_[event.call] = event
+            found.append(_child(run, event))
+        elif isinstance(event, CallCompleted | CallFailed):
+            open_.pop(event.call, None)
+        elif isinstance(event, Moved):
+            open_ = {call: begun for call, begun in open_.items() if call.rpartition("#")[0] not in event.left}
+        elif isinstance(event, ForkedFrom):
+            open_ = {call: begun for call, begun in open_.items() if begun.effect != "once"}
+            found = [_child(run, begun) for begun in open_.values()]
     return found
+
+
+def _child(run: str, begun: CallStarted) -> str:
+    return child_of(run, begun.call, begun.rank, begun.attempt)
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
