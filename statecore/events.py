@@ -255,7 +255,8 @@ class Assembled:
     """A plan is over, and this was made of its results: the outcome of the state.
 
     `missing`: its parts without a result, each with the reason. `reads`: ids of the values that it was made of.
-    `trusted`: the rule by which it is, "" where it is not.
+    `trusted`: the rule by which it is, "" where it is not. `warnings`: those of the results that it was made of, each
+    with its part; `fallback`: one of them was given by a fallback.
     """
 
     call: str
@@ -263,6 +264,8 @@ class Assembled:
     missing: tuple[tuple[str, str], ...] = ()
     reads: tuple[int, ...] = ()
     trusted: str = ""
+    warnings: tuple[str, ...] = ()
+    fallback: bool = False
 
 
 @attrs.frozen

@@ -459,7 +459,7 @@ def _call_planned(draft: Draft, event: CallPlanned) -> None:
 
 def _assembled(draft: Draft, event: Assembled) -> None:
     draft.plans.pop(event.call)
-    made = (_state(event.call), event.value, "", 0, False, event.reads, (), event.trusted)
+    made = (_state(event.call), event.value, "", 0, event.fallback, event.reads, event.warnings, event.trusted)
     draft.keep(Value(len(draft.values) + len(draft.new), *made))
 
 
