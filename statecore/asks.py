@@ -9,7 +9,7 @@ from statecore.asking import questions, shown
 from statecore.call import Call
 from statecore.chain import Turn
 from statecore.errors import StatecoreError, Unreadable
-from statecore.events import CallCompleted, CallFailed, CallStarted
+from statecore.events import CallCompleted, CallFailed, CallStarted, Event, Finished, Moved
 from statecore.log import Log
 from statecore.person import Person
 from statecore.present import moment, short
@@ -67,17 +67,32 @@ def _person(registry: Registry, run: Run, call: Call) -> tuple[Person[Any, Any] 
 
 
 async def how_it_ended(log: Log, run: str, call: str) -> str:
-    """Of a question that is over: who answered it, or that its deadline passed; "" where `call` was none."""
-    said, asked = "", set()
+    """Of a question that is over: who answered it, that its deadline passed, or that the run went on without it; "" where
+    `call` (or the state that it names) was none.
+    """
+    said, asked = "", set[str]()
     async for turn in log.read(run):
         for event in turn.events:
-            if isinstance(event, CallStarted) and event.kind == "person":
-                asked |= {event.call, event.call.rpartition("#")[0]}
-            elif (
-                call in asked
-                and isinstance(event, CallCompleted | CallFailed)
-                and call in (event.call, event.call.rpartition("#")[0])
-            ):
-                who = f"{short(event.by)} answered it" if event.by else "its time ran out, or nobody was to answer it"
-                said = f"{event.call} of {run} is over: {who} at {moment(turn.at)}; nothing was changed"
+            if isinstance(event, CallStarted) and event.kind == "person" and call in (event.call, _state(event.call)):
+                asked.add(event.call)
+            elif ended := {id: how for id in asked if (how := _ended(event, id))}:
+                asked -= ended.keys()
+                id, how = ended.popitem()
+                said = f"{id} of {run} is over: {how} at {moment(turn.at)}; nothing was changed"
     return said
+
+
+def _ended(event: Event, call: str) -> str:
+    """How an event ends a question; "" where it does not."""
+    match event:
+        case CallCompleted(by=by) | CallFailed(by=by) if event.call == call:
+            return f"{short(by)} answered it" if by else "its time ran out, or nobody was to answer it"
+        case Moved(left=left) if _state(call) in left:
+            return "the run went on without it"
+        case Finished(outcome=outcome):
+            return f"the run was {outcome}"
+    return ""
+
+
+def _state(call: str) -> str:
+    return call.rpartition("#")[0]

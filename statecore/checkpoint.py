@@ -19,7 +19,7 @@ import msgspec
 
 from statecore.run import Run, Trail, Unread, Value
 
-MEANING = 1
+MEANING = 2
 """Raise it when the same events fold to another run than before, though the fields are the same."""
 
 EVERY = 1_000

@@ -126,10 +126,11 @@ class Children:
     async def _begin(self, held: "Held", call: Call) -> None:
         """One that was never begun: of a parent that was copied without it, by a fork or an import."""
         async with held.lock:
+            turns = self._core.turns
+            admission = await turns.configured()
             if held.machine is None or self._core.closing or call.child not in waiting(held.run):
                 return
-            turns = self._core.turns
-            begun = list(self._born(held.machine, held.run, call, self._core.clock.now(), await turns.configured()))
+            begun = list(self._born(held.machine, held.run, call, self._core.clock.now(), admission))
             with turns.beginning(*(each.run.id for each in begun)):
                 await turns.append(*(each.append for each in begun))
                 turns.hold(begun)

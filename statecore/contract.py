@@ -49,7 +49,8 @@ class Contract(Generic[T]):
 
     def pack(self, value: T) -> Payload:
         """The value as it will be stored. Raises BadInput with every fault; `value` is not kept, its read-back is
-        `live`.
+        `live`. A whole number in the place of a float is stored as what it is read back as: whoever decides again from
+        what was stored packs the same bytes.
         """
         if type(value) is not self.cls:
             raise self._unfit((f"expected {self.id}, found {spelled(type(value))} {short(value)} @ $",))
@@ -63,7 +64,7 @@ class Contract(Generic[T]):
         live = self.fit(plain)
         if live != value:
             raise self._unfit(_told([*_changed(value, live, "$")]))
-        return Payload(self.id, msgspec.json.encode(plain), live)
+        return Payload(self.id, msgspec.json.encode(self._unstructure(live) if self._widens else plain), live)
 
     def fit(self, plain: Any) -> T:
         """Parsed JSON as a value. Raises BadInput with every fault."""
@@ -107,6 +108,11 @@ class Contract(Generic[T]):
         hints = [field.type for kind in self.nested() for field in fields_of(kind)]
         return not any(_changeable(hint) for hint in hints)
 
+    @cached_property
+    def _widens(self) -> bool:
+        """Whether a whole number may stand where it is read back as a float."""
+        return any(_mentions(float, field.type) for kind in self.nested() for field in fields_of(kind))
+
     def _unfit(self, faults: tuple[str, ...]) -> BadInput:
         return BadInput(f"{self.id}: {'; '.join(faults)}", faults)
 
@@ -128,6 +134,10 @@ class Contract(Generic[T]):
 
 def _changeable(hint: Any) -> bool:
     return get_origin(hint) in (list, dict) or any(_changeable(arg) for arg in get_args(hint))
+
+
+def _mentions(kind: type, hint: Any) -> bool:
+    return hint is kind or any(_mentions(kind, arg) for arg in get_args(hint))
 
 
 @cache

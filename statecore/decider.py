@@ -26,6 +26,7 @@ input brings its time.
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -262,7 +263,8 @@ class _Turn:
             arguments, _ = self.read(tuple(param for param in params if param.many or not param.fits(SIGNAL, cls)))
             for param in params:
                 if param.fits(SIGNAL, cls):
-                    said = Recorded(payload.live, SIGNAL, "", 0, False) if param.envelope else payload.live
+                    live = self.machine.read(payload, param.wants)
+                    said = Recorded(live, SIGNAL, "", 0, False) if param.envelope else live
                     arguments[param.name] = [*arguments[param.name], said] if param.many else said
             return self.pack(fn(**arguments))
         except Exception as error:
@@ -279,7 +281,7 @@ class _Turn:
         if call is None or call.status not in (CallState.WAITING, CallState.DEFERRED):
             return
         attempt, cuts = (call.attempt + 1, 0) if call.status is CallState.WAITING else (call.attempt, call.cuts)
-        self.admit(again(call, attempt, cuts), call)
+        self.admit(again(call, self.specialist(call), attempt, cuts), call)
 
     def over(self, path: str) -> None:
         """The time of a place, unless it was left meanwhile, or entered anew."""
@@ -315,7 +317,7 @@ class _Turn:
             why = f"the process ended {call.cuts + 1} times while it was in flight"
             self.parked(CallUnknown(call.id, why, call.attempt))
         else:
-            self.admit(again(call, call.attempt, call.cuts + 1), call)
+            self.admit(again(call, self.specialist(call), call.attempt, call.cuts + 1), call)
 
     # -- outcomes of a call
 
@@ -552,18 +554,28 @@ class _Turn:
         compiled = self.machine.handovers[path]
         try:
             arguments, reads = self.read(compiled.params)
-            request = None
             assert state.does is not None
-            takes = state.does.takes
-            # A value of another version is handed over as what it was made into.
-            if compiled.fn is not None or self.run.value_at(reads[0]).payload.contract != takes.id:
-                request = takes.pack(compiled.fn(**arguments) if compiled.fn else arguments["request"])
-                if reads and request == self.run.value_at(reads[0]).payload:
-                    request = None
+            request = self.request(state.does, compiled.fn, arguments, reads)
         except Exception as error:
             self.broken(path, compiled, error)
             return
         self.admit(first(id, state.specialists[0], 0, reads, request), None)
+
+    def request(
+        self,
+        does: Specialist[Any, Any],
+        fn: Callable[..., Any] | None,
+        arguments: dict[str, Any],
+        reads: tuple[int, ...],
+    ) -> Payload | None:
+        """What a call is asked; None where it is the value that was read first, as it is. One of another version is
+        handed over as what it was made into.
+        """
+        read = self.run.value_at(reads[0]).payload if reads else None
+        if fn is None and read is not None and read.contract == does.takes.id:
+            return None
+        made = does.takes.pack(fn(**arguments) if fn else arguments["request"])
+        return None if made == read else made
 
     def broken(self, path: str, compiled: Handover, error: Exception) -> None:
         """A function of the workflow that raised: recorded under the call that it would have made."""
@@ -669,9 +681,11 @@ class _Turn:
         return all(self.run.value_at(id).trusted for id in call.reads)
 
 
-def again(call: Call, attempt: int, cuts: int) -> CallStarted:
-    """A further attempt of the specialist that has the call, or the same one after a cut."""
-    return CallStarted(call.id, call.specialist, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
+def again(call: Call, specialist: Specialist[Any, Any], attempt: int, cuts: int) -> CallStarted:
+    """A further attempt of the specialist that has the call, or the same one after a cut: of the version that is here
+    now, whichever was called before.
+    """
+    return CallStarted(call.id, specialist.id, attempt, call.rank, call.effect, cuts=cuts, kind=call.kind)
 
 
 class MissingContext(LookupError):

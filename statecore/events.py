@@ -255,7 +255,8 @@ class Assembled:
     """A plan is over, and this was made of its results: the outcome of the state.
 
     `missing`: its parts without a result, each with the reason. `reads`: ids of the values that it was made of.
-    `trusted`: the rule by which it is, "" where it is not.
+    `trusted`: the rule by which it is, "" where it is not. `warnings`: those of the results that it was made of, each
+    with its part; `fallback`: one of them was given by a fallback.
     """
 
     call: str
@@ -263,6 +264,8 @@ class Assembled:
     missing: tuple[tuple[str, str], ...] = ()
     reads: tuple[int, ...] = ()
     trusted: str = ""
+    warnings: tuple[str, ...] = ()
+    fallback: bool = False
 
 
 @attrs.frozen
@@ -307,8 +310,8 @@ class Finished:
 
 @attrs.frozen
 class ForkedFrom:
-    """Everything before it was copied from the first `at` events of `run`. From here on it is a run of its own, and
-    nobody's child. Calls that were in flight there and may have changed the world are parked.
+    """Everything before it was copied from the first `at` events of `run`, whose own they are. From here on it is a run
+    of its own, and nobody's child. Calls that were in flight there and may have changed the world are parked.
     """
 
     run: str

@@ -32,7 +32,7 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
     if any(isinstance(event, Erased) for turn in turns for event in turn.events):
         raise NotPossible(f"the payloads of {run} were erased: a run cannot go on from values that are gone")
     shared = _until(turns, at)
-    said = ForkedFrom(run, at, by, why)
+    said = ForkedFrom(_whose(turns[len(shared) :], run), at, by, why)
     forked = fold(rebuilt(shared), (said,), now)
     if forked.outcome:
         raise NotPossible(
@@ -56,3 +56,10 @@ def _until(turns: Sequence[Turn], at: int) -> list[Turn]:
             f" {' or '.join(near)}"
         )
     return [turn for turn in turns if turn.version <= at]
+
+
+def _whose(rest: Sequence[Turn], run: str) -> str:
+    """Whose own the shared turns are: of a fork that is forked before it went its own way, those of the run that it shares
+    them with, by whose name they were decided.
+    """
+    return next((event.run for turn in rest for event in turn.events if isinstance(event, ForkedFrom)), run)

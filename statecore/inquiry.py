@@ -12,7 +12,7 @@ import attrs
 from statecore.call import Call
 from statecore.child import waiting
 from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
-from statecore.events import Migrated, Moved, RunStarted, SignalRefused, SignalTaken
+from statecore.events import ForkedFrom, Migrated, Moved, RunStarted, SignalRefused, SignalTaken
 from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
@@ -25,8 +25,8 @@ from statecore.run import Run
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
-MIGRATED = b'["Migrated",'
-"""How that event begins in the bytes of a turn."""
+MIGRATED, FORKED = b'["Migrated",', b'["ForkedFrom",'
+"""How these events begin in the bytes of a turn."""
 
 
 class NoDatabase(BadInput):
@@ -108,13 +108,15 @@ async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | 
     begun: RunStarted | None = None
     pinned: RunStarted | Migrated | None = None
     async for row in log.rows(name):
-        if begun is None or MIGRATED in row.events:
+        if begun is None or MIGRATED in row.events or FORKED in row.events:
             turn = row.turn_or_reason()
             for event in turn.events:
                 if begun is None and isinstance(event, RunStarted):
                     begun = pinned = event
                 elif isinstance(event, Migrated):
                     pinned = event
+                elif isinstance(event, ForkedFrom) and begun is not None:
+                    begun = attrs.evolve(begun, parent="", root="")
             if begun is None:
                 return None, None
     return begun, pinned

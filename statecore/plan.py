@@ -148,9 +148,14 @@ class Plan:
         self.width, self.at_most, self.depth = width, at_most, depth
 
     def part(self, id: str, type: str) -> Part:
-        """How a recorded part is called: that of its id where the plan is written out, else that of its type."""
+        """How a recorded part is called: that of its id where the plan is written out, else that of its type. Raises
+        LookupError.
+        """
         wanted = type if self.make else id
-        return next(each for each in self.parts if (each.does.name if self.make else each.id) == wanted)
+        for each in self.parts:
+            if (each.does.name if self.make else each.id) == wanted:
+                return each
+        raise LookupError(f"no part of this plan is `{wanted}`")
 
     @property
     def specialists(self) -> tuple[Specialist[Any, Any], ...]:

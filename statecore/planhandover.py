@@ -12,11 +12,12 @@ import attrs
 
 from statecore.chart import Chart
 from statecore.events import CallPlanned
-from statecore.handover import Handover, Param, hints_of, param_of
+from statecore.handover import Handover, Param, hints_of, made_into, param_of
 from statecore.hints import named, spelled
 from statecore.plan import Missing, Part, Plan
 from statecore.plancheck import written
 from statecore.schedule import Graph
+from statecore.versions import reads
 
 
 @attrs.frozen
@@ -144,7 +145,7 @@ class _Look:
         """What of the plan fills a parameter; None: it reads what was recorded before. `sure`: what is there, is done."""
         if param.by is not None and param.name not in self.by_id:
             return None
-        able = [part for part in parts if any(issubclass(cls, param.wants) for cls in _ends(part, sure))]
+        able = [part for part in parts if any(made_into(cls, param.wants) for cls in _ends(part, sure))]
         if not able:
             return None
         if param.many:
@@ -183,16 +184,16 @@ class _Look:
 
     def surely(self, param: Param, unit: list[Part], sure: bool) -> bool:
         whole = all(
-            issubclass(given.cls, param.wants) for part in unit for each in part.specialists for given in each.gives
+            made_into(given.cls, param.wants) for part in unit for each in part.specialists for given in each.gives
         )
         return whole and (sure or any(self.plan.ends_with(part) for part in unit))
 
     def waits_for(self, text: str, part: Part, param: Param) -> None:
         """A value that only a part gives which this one does not wait for."""
-        others = [each for each in self.plan.parts if any(issubclass(cls, param.wants) for cls in _ends(each, True))]
+        others = [each for each in self.plan.parts if any(made_into(cls, param.wants) for cls in _ends(each, True))]
         chart = self.chart
         elsewhere = [chart.takes, *(cls for node in chart.working for cls in chart.gives(node.path))]
-        if others and not param.many and not any(issubclass(cls, param.wants) for cls in elsewhere):
+        if others and not param.many and not any(made_into(cls, param.wants) for cls in elsewhere):
             chart.wrong(
                 f"{text} needs `{param}`, which part `{others[0].id}` gives, and `{part.id}` does not wait for it: add"
                 f' after=["{others[0].id}"]'
@@ -206,4 +207,4 @@ def _ends(part: Part, well: bool) -> list[type]:
 
 
 def _exactly(part: Part, takes: type) -> bool:
-    return all(given.cls is takes for each in part.specialists for given in each.gives)
+    return all(given.cls is takes or reads(takes, given.id) for each in part.specialists for given in each.gives)

@@ -33,6 +33,7 @@ from statecore.planhandover import Filled, Inner, PlanOf
 from statecore.run import Value
 from statecore.schedule import Progress
 from statecore.specialist import Specialist
+from statecore.versions import id_of
 
 SAYS = 2_000
 """Characters of what a part is for that are kept."""
@@ -160,9 +161,7 @@ def _start(turn: "_Turn", plan: str, progress: Progress) -> None:
         function = of.gives[id]
         try:
             arguments, reads = _arguments(turn, function, progress)
-            if function.fn is not None:
-                request = work.does.takes.pack(function.fn(**arguments))
-                request = None if reads and request == turn.run.value_at(reads[0]).payload else request
+            request = turn.request(work.does, function.fn, arguments, reads)
         except Exception as error:
             failure = _broken(function, error)
             turn.emit(CallFailed(call, turn.pack(failure)))
@@ -225,8 +224,7 @@ def _conclude(turn: "_Turn", plan: str, progress: Progress) -> None:
         assert of.plan.complete is not None
         fail(turn, plan, Incomplete(named(of.plan.complete), items), payload)
     else:
-        trusted = DERIVED if all(turn.run.value_at(id).trusted for id in reads) else ""
-        turn.emit(Assembled(plan, payload, tuple((each.part, each.why) for each in missing), reads, trusted))
+        turn.emit(_made_of(turn, Assembled(plan, payload, tuple((each.part, each.why) for each in missing), reads)))
         turn.fire(_state(plan), Completed, payload.live)
 
 
@@ -268,7 +266,9 @@ def _missing(turn: "_Turn", progress: Progress) -> Iterator[Missing]:
 def _assembled(
     turn: "_Turn", of: PlanOf, progress: Progress, settled: Iterable[ConflictSettled], missing: tuple[Missing, ...]
 ) -> tuple[Payload, tuple[int, ...]]:
-    """What `assemble` makes. Of parts that answered one key alike, the first stands. Raises _Ends."""
+    """What `assemble` makes. Of parts that answered one key alike, the first stands. Where it is told what is missing, it
+    is made of these failures too. Raises _Ends.
+    """
     lost = {part for each in settled for part in each.parts if part != each.chosen}
     first: dict[str, str] = {}
     for id, part in progress.parts.items():
@@ -280,9 +280,22 @@ def _assembled(
     try:
         arguments, reads = _arguments(turn, function, progress, stands)
         arguments |= {name: list(missing) for name in function.missing}
-        return turn.machine.contracts[of.plan.gives.__name__].pack(function.fn(**arguments)), reads
+        reads = tuple(dict.fromkeys((*reads, *(progress.failed.values() if function.missing else ()))))
+        return turn.machine.contracts[id_of(of.plan.gives)].pack(function.fn(**arguments)), reads
     except Exception as error:
         raise _Ends(_broken(function, error)) from None
+
+
+def _made_of(turn: "_Turn", assembled: Assembled) -> Assembled:
+    """With what travels beside the values that it was made of."""
+    values = [turn.run.value_at(id) for id in assembled.reads]
+    parts = [value for value in values if value.part and value.by == _state(assembled.call)]
+    return attrs.evolve(
+        assembled,
+        trusted=DERIVED if all(value.trusted for value in values) else "",
+        warnings=tuple(dict.fromkeys(f"{value.part}: {warning}" for value in parts for warning in value.warnings)),
+        fallback=any(value.fallback for value in parts),
+    )
 
 
 def _lacking(turn: "_Turn", of: PlanOf, payload: Payload) -> tuple[str, ...]:

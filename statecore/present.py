@@ -157,9 +157,7 @@ def said(event: Event) -> str:
             )
         case CallCompleted():
             by = _settled(event.by, event.why) or (f": {short(event.why)}" if event.why else "")
-            trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
-            warned = "".join(f"; warning: {short(warning)}" for warning in event.warnings)
-            return f"{event.call} gave {summary(event.value)}{by}{trusted}{warned}"
+            return f"{event.call} gave {summary(event.value)}{by}{_beside(event)}"
         case CallFailed():
             return _failed(event)
         case CallUnknown():
@@ -177,7 +175,8 @@ def said(event: Event) -> str:
             return f"{event.call} answers {short(event.key)} as {event.chosen} does, against {others}: rule {short(event.rule)}"
         case Assembled():
             missing = "; ".join(f"{part} ({short(why, SUMMARY)})" for part, why in event.missing)
-            return f"{event.call} assembled {summary(event.value)}" + (f", missing: {missing}" if missing else "")
+            lacks = f", missing: {missing}" if missing else ""
+            return f"{event.call} assembled {summary(event.value)}{lacks}{_beside(event)}"
         case TimerSet():
             return f"{_whose(event.state)} is due at {moment(event.due)}"
         case TimerFired():
@@ -204,6 +203,12 @@ def said(event: Event) -> str:
             return f"payloads erased{_settled(event.by, event.why)}"
         case Purged():
             return f"purged {short(event.run)}, {event.outcome}, {times(event.events, 'event')}{_settled(event.by, event.why)}"
+
+
+def _beside(event: CallCompleted | Assembled) -> str:
+    """What travels beside a value."""
+    trusted = f", trusted by {short(event.trusted)}" if event.trusted else ""
+    return trusted + "".join(f"; warning: {short(warning)}" for warning in event.warnings)
 
 
 def _planned(event: CallPlanned) -> str:
@@ -460,14 +465,27 @@ def overview(
 
 
 def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
-    """The child runs that its calls began, one for each attempt. What was copied into a fork began none."""
+    """The child runs that its calls began, one for each attempt. Of those that were copied into a fork, the ones that
+    were open there and change nothing began anew.
+    """
     found: list[str] = []
+    open_: dict[str, CallStarted] = {}
     for event in (event for turn in turns for event in turn.events):
-        if isinstance(event, ForkedFrom):
-            found = []
-        elif isinstance(event, CallStarted) and event.kind == "workflow":
-            found.append(child_of(run, event.call, event.rank, event.attempt))
+        if isinstance(event, CallStarted) and event.kind == "workflow":
+            open_[event.call] = event
+            found.append(_child(run, event))
+        elif isinstance(event, CallCompleted | CallFailed):
+            open_.pop(event.call, None)
+        elif isinstance(event, Moved):
+            open_ = {call: begun for call, begun in open_.items() if call.rpartition("#")[0] not in event.left}
+        elif isinstance(event, ForkedFrom):
+            open_ = {call: begun for call, begun in open_.items() if begun.effect != "once"}
+            found = [_child(run, begun) for begun in open_.values()]
     return found
+
+
+def _child(run: str, begun: CallStarted) -> str:
+    return child_of(run, begun.call, begun.rank, begun.attempt)
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:

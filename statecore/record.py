@@ -20,6 +20,7 @@ from statecore.events import (
     CallUnknown,
     Event,
     Finished,
+    ForkedFrom,
     Moved,
     Payload,
     plan_of,
@@ -61,10 +62,22 @@ class Record:
 def records(turns: Iterable[Turn]) -> list[Record]:
     """In the order of the plans."""
     found: dict[str, Record] = {}
+    once: set[str] = set()
     for turn in turns:
         for event in turn.events:
             _note(found, event)
+            if isinstance(event, CallStarted) and event.effect == "once" and event.kind != "person":
+                once.add(event.call)
+            elif isinstance(event, ForkedFrom):
+                _park(found, once, event)
     return list(found.values())
+
+
+def _park(found: dict[str, Record], once: set[str], fork: ForkedFrom) -> None:
+    """What was in flight where a run was forked, and is not to be repeated, is parked here."""
+    for call, known in found.items():
+        if known.status == "in progress" and call in once:
+            found[call] = attrs.evolve(known, why=f"parked: it was in flight in {fork.run} when that was forked")
 
 
 def record(turns: Iterable[Turn], run: str, call: str) -> Record:

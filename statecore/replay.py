@@ -194,10 +194,14 @@ def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:
 
 def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[Flaw], str]:
     """The turns of one run that its own machine would not decide as they are recorded; of a run that was migrated each
-    by that of its time. And why some could not be decided again, "" where all could.
+    by that of its time, of a fork what it shares as the turns of the run that decided them. And why some could not be
+    decided again, "" where all could.
     """
-    run, undecided, flaws = Run(id=turns[0].stream), "", list[Flaw]()
-    for turn in turns:
+    deciders = _deciders(turns)
+    run, undecided, flaws = Run(id=deciders[0]), "", list[Flaw]()
+    for place, (turn, decider) in enumerate(zip(turns, deciders, strict=True)):
+        if run.id != decider:
+            run = replay(decider, ((before.at, before.events) for before in turns[:place]))
         try:
             after = fold(run, turn.events, turn.at)
         except Exception as error:
@@ -212,6 +216,16 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
                 flaws.append(Flaw(turn.stream, turn.version, why))
         run = after
     return flaws, undecided
+
+
+def _deciders(turns: Sequence[Turn]) -> list[str]:
+    """Which run decided each turn: what is derived from its name (how long it waits for a further attempt) is its own."""
+    found, decider = [], turns[-1].stream
+    for turn in reversed(turns):
+        found.append(decider)
+        if isinstance(turn.events[0], ForkedFrom):
+            decider = turn.events[0].run
+    return found[::-1]
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:
@@ -245,8 +259,21 @@ def _again(machine: Machine, run: Run, turn: Turn) -> tuple[Event, ...] | None:
 
 
 def _comparable(event: Event) -> Event:
-    """Without what the decider was told rather than decided: tracebacks and rejected outputs."""
-    return attrs.evolve(event, detail="", output=None) if isinstance(event, CallFailed) else event
+    """Without what the decider was told rather than decided: tracebacks, rejected outputs, and the versions of
+    specialists, which no run is pinned to.
+    """
+    match event:
+        case CallFailed(next=next):
+            return attrs.evolve(event, detail="", output=None, next=_unversioned(next))
+        case CallRefused(next=next):
+            return attrs.evolve(event, next=_unversioned(next))
+        case CallStarted(specialist=specialist) | CallAsked(specialist=specialist):
+            return attrs.evolve(event, specialist=_unversioned(specialist))
+    return event
+
+
+def _unversioned(specialist: str) -> str:
+    return specialist.partition("@")[0]
 
 
 def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
@@ -255,7 +282,7 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     match turn.events[0]:
         case RunStarted() as event:
             whose = (event.tenant, event.root, event.trusted)
-            return Start(turn.stream, live(event.input), turn.at, *whose, event.parent, event.depth)
+            return Start(run.id, live(event.input), turn.at, *whose, event.parent, event.depth)
         case CallCompleted(call=id, by="") | CallFailed(call=id) if _asked(run, id):
             return Elapsed(call=id, at=turn.at)
         case TimerFired(state=state):

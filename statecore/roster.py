@@ -6,9 +6,11 @@ from typing import Any
 import attrs
 
 from statecore.call import Call, CallState
+from statecore.declare import State
 from statecore.errors import LogError
 from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
 from statecore.log import Log, StreamInfo
+from statecore.person import Person
 from statecore.plan import Part
 from statecore.present import moment, short
 from statecore.registry import Registry
@@ -25,20 +27,23 @@ LOOKED_AT = 50
 
 @attrs.frozen
 class Place:
-    """A state that calls a specialist. `rank`: 0 for its own, n for its n-th fallback. `timeout`: seconds."""
+    """A state that calls a specialist. `rank`: 0 for its own, n for its n-th fallback. `timeout`: seconds that an attempt
+    may take, or a person has; None: as long as it takes.
+    """
 
     workflow: str
     state: str
     rank: int
     attempts: int
-    timeout: float
+    timeout: float | None
     guards: tuple[str, ...]
 
     def __str__(self) -> str:
         as_what = f"fallback {self.rank}" if self.rank else "first"
         tries = f", {self.attempts} attempts" if self.attempts > 1 else ""
         guards = f", guards {', '.join(self.guards)}" if self.guards else ""
-        return f"{self.workflow}.{self.state}: {as_what}, at most {self.timeout:g} s{tries}{guards}"
+        limit = f", at most {self.timeout:g} s" if self.timeout is not None else ""
+        return f"{self.workflow}.{self.state}: {as_what}{limit}{tries}{guards}"
 
 
 @attrs.frozen
@@ -118,9 +123,16 @@ def registered(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, tuple[Spec
                 path = f"{node.path}/{work.id}" if isinstance(work, Part) else node.path
                 guards = tuple(guard.name for guard in work.guards)
                 for rank, made in enumerate(work.specialists):
-                    place = Place(f"{chart.name} {chart.version}", path, rank, work.attempts, work.timeout, guards)
+                    limits = work.attempts, _limit(work, made)
+                    place = Place(f"{chart.name} {chart.version}", path, rank, *limits, guards)
                     found[made.id] = made, (*found.get(made.id, (made, ()))[1], place)
     return found
+
+
+def _limit(work: State | Part, made: Specialist[Any, Any]) -> float | None:
+    if isinstance(made, Person):
+        return made.within
+    return work.timeout if made.kind != "workflow" or work.limited else None
 
 
 def named(workflows: Iterable[type[Workflow[Any]]], name: str) -> Specialist[Any, Any]:

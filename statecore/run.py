@@ -459,7 +459,7 @@ def _call_planned(draft: Draft, event: CallPlanned) -> None:
 
 def _assembled(draft: Draft, event: Assembled) -> None:
     draft.plans.pop(event.call)
-    made = (_state(event.call), event.value, "", 0, False, event.reads, (), event.trusted)
+    made = (_state(event.call), event.value, "", 0, event.fallback, event.reads, event.warnings, event.trusted)
     draft.keep(Value(len(draft.values) + len(draft.new), *made))
 
 
@@ -522,7 +522,7 @@ def called(path: str, names: Mapping[str, str]) -> str:
 
 
 def _forked_from(draft: Draft, event: ForkedFrom) -> None:
-    """What is pure or idempotent is made again, under a key of this run; what is neither is not."""
+    """What is pure or idempotent is made again, under a key of this run; what is neither is not. A child begins now."""
     draft.root, draft.parent, draft.depth = draft.id, "", 0
     why = f"it was in flight in {event.run} when that was forked, which may have done it; here nothing was done"
     for call in list(draft.calls.values()):
@@ -530,6 +530,8 @@ def _forked_from(draft: Draft, event: ForkedFrom) -> None:
             _changed(draft, call.id, status=CallState.UNKNOWN, wake=None, why=why, copied=True)
         elif call.status is CallState.UNKNOWN:
             _changed(draft, call.id, copied=True)
+        elif call.status is CallState.STARTED and call.kind == "workflow":
+            _changed(draft, call.id, since=draft.at)
 
 
 def _noted(draft: Draft, event: CallLate | ConflictSettled | SignalRefused | Erased | Purged | Switched) -> None:

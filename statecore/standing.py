@@ -7,14 +7,20 @@ that needs what the run has not got.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
 
 from statecore.call import Call
+from statecore.chart import START
 from statecore.check import Edge, edges_of, path_avoiding, story
 from statecore.errors import BadInput, NotPossible
 from statecore.events import Migrated
 from statecore.handover import Param
 from statecore.migration import Migration
+from statecore.person import Person
 from statecore.run import Run, called, evolve
+from statecore.specialist import Specialist
 from statecore.table import Config
 from statecore.workflow import Machine
 
@@ -65,10 +71,10 @@ def migrating(machine: Machine, runs: Iterable[Run], at: float, *, by: str, why:
 
 def moved(machine: Machine, run: Run, states: dict[str, str], by: str, why: str) -> Migrated:
     """The event, whatever becomes of the run. Raises NotPossible where the table has no such configuration."""
-    if lasting := [*run.plans, *(state for state in run.timers if not _timed_so(machine, state, states))]:
+    if lasting := [*_lasting(machine, run, states)]:
         raise NotPossible(
-            f"{run.id} is in the middle of `{'`, `'.join(lasting)}`, a plan or a time that {machine.name}"
-            f" {machine.chart.version} would not go on with: let it be over first"
+            f"{run.id} is in the middle of {' and '.join(lasting)}, which {machine.name} {machine.chart.version} would"
+            " not go on with: let it be over first"
         )
     nodes, order = machine.chart.nodes, list(machine.chart.nodes)
     inner = [path for path in run.config.states if not any(o.startswith(f"{path}/") for o in run.config.states)]
@@ -92,9 +98,18 @@ def moved(machine: Machine, run: Run, states: dict[str, str], by: str, why: str)
     return Migrated(by, why, *pinned, config.states, config.history, tuple(sorted(states.items())))
 
 
-def _timed_so(machine: Machine, state: str, states: dict[str, str]) -> bool:
-    """Whether an open timer is one of this declaration, under the same name."""
-    return called(state, states) == state and state in machine.chart.timed
+def _lasting(machine: Machine, run: Run, states: dict[str, str]) -> Iterator[str]:
+    """What goes on in a run, and not in another declaration: every plan, and the times that it does not have under the
+    same name.
+    """
+    yield from (f"the plan `{plan}`" for plan in run.plans)
+    for state in run.timers:
+        if called(state, states) != state or state not in machine.chart.timed:
+            yield "the deadline of the run" if state == START else f"the time of `{state}`"
+    for call in run.calls.values():
+        meant = _meant(machine, attrs.evolve(call, renamed=called(call.state, states)))
+        if call.kind == "person" and call.wake is not None and isinstance(meant, Person) and meant.within is None:
+            yield f"the deadline of {call.id}"
 
 
 def stuck(machine: Machine, run: Run) -> Iterator[str]:
@@ -109,6 +124,8 @@ def stuck(machine: Machine, run: Run) -> Iterator[str]:
     for path in run.config.states:
         if _works(machine, path) and path not in busy and not any(plan.startswith(f"{path}#") for plan in run.plans):
             yield f"`{path}` has something to do, and the run entered it when it had not"
+        if _waits(machine, path) and path not in run.timers:
+            yield f"`{path}` lets a time pass, and the run entered it when it did not"
     edges = edges_of(machine.chart, machine.table)
     for path, compiled in machine.handovers.items():
         way = path_avoiding(edges, lambda edge: path in edge.move.entered, lambda _: False, run.config)  # noqa: B023
@@ -122,6 +139,11 @@ def _works(machine: Machine, path: str) -> bool:
     return state is not None and bool(state.works)
 
 
+def _waits(machine: Machine, path: str) -> bool:
+    state = machine.chart.nodes[path].state
+    return state is not None and state.wait is not None
+
+
 def held_up(machine: Machine, run: Run) -> str:
     """Why nothing may be done with a run that holds values of other versions; "" for every run that was not migrated."""
     stored = {contract for _, contract in run.newest} | {call.request.contract for call in run.calls.values()}
@@ -130,20 +152,29 @@ def held_up(machine: Machine, run: Run) -> str:
 
 def _orphaned(machine: Machine, call: Call) -> Iterator[str]:
     """Why an open call is nobody's work here."""
-    node = machine.chart.nodes.get(call.state)
-    known = node is not None and node.state is not None and bool(node.state.works)
-    if known and call.type and all(call.type != each.name for each in machine.chart.state(call.state).specialists):
-        known = False
-    specialists = machine.chart.work(call).specialists if known else ()
-    meant = specialists[call.rank] if call.rank < len(specialists) else None
+    meant = _meant(machine, call)
     if meant is None or (meant.name, meant.effect) != (call.specialist.partition("@")[0], call.effect):
-        does = f"`{meant.name}` ({meant.effect})" if meant else "nothing"
+        node = machine.chart.nodes.get(call.state)
+        other = "a plan" if node and node.state and node.state.plan else "nothing"
+        does = f"`{meant.name}` ({meant.effect})" if meant else other
         yield f"{call.id} waits for {call.specialist} ({call.effect}), and `{call.state}` has {does} to do in its place"
         return
     try:
         meant.takes.unpack(call.request)
     except BadInput as fault:
         yield f"the request of {call.id} cannot be read ({fault})"
+
+
+def _meant(machine: Machine, call: Call) -> Specialist[Any, Any] | None:
+    """Whose work an open call is here; None: nobody's."""
+    node = machine.chart.nodes.get(call.state)
+    if node is None or node.state is None or not node.state.works:
+        return None
+    try:
+        specialists = machine.chart.work(call).specialists
+    except LookupError:
+        return None
+    return specialists[call.rank] if call.rank < len(specialists) else None
 
 
 def _unread(machine: Machine, run: Run, param: Param) -> Iterator[str]:

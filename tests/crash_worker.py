@@ -27,7 +27,9 @@ from statecore import (
     Elapsed,
     Failed,
     Parallel,
+    Part,
     Person,
+    Plan,
     State,
     Transient,
     Wait,
@@ -41,6 +43,7 @@ from statecore.child import child as child_of
 from statecore.engine import Engine
 from statecore.errors import Conflict, NotPossible
 from statecore.log import Batch, Turn
+from statecore.plan import Missing
 from statecore.sqlite import SqliteLog
 
 DATABASE, EFFECTS, ACKNOWLEDGED = "log.db", "effects", "acknowledged"
@@ -172,16 +175,86 @@ class Patient(Workflow[Order], version="1"):
     late = any_state.to(lost, on=Elapsed)
 
 
-RUNS: dict[str, Any] = {"straight": Straight, "forked": Forked, "composed": Composed, "patient": Patient}
-CHILD = "composed/making#1"
+def item_of(plank: Plank) -> Order:
+    return Order(plank.item)
+
+
+def keys_of(receipts: list[Receipt], missing: list[Missing]) -> Receipt:
+    return Receipt(" ".join([*(receipt.key for receipt in receipts), *(each.part for each in missing)]))
+
+
+def both_keys(storing: Receipt, bill: Receipt) -> Receipt:
+    return Receipt(f"{storing.key} {bill.key}")
+
+
+class Below(Workflow[Order], version="1"):
+    """A plan in a child, one call at a time: an effect that must not happen twice, and an idempotent one after a pure one."""
+
+    doing = State(
+        Plan(
+            bill,
+            Part(saw, attempts=2),
+            Part(store, id="storing", after=["saw"], give=item_of),
+            assemble=both_keys,
+            width=1,
+        ),
+        initial=True,
+    )
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    finished = doing.to(done, on=Completed[Receipt])
+    failed = any_state.to(lost, on=Failed)
+
+
+def order(start: Order) -> Order:
+    return start
+
+
+class Planned(Workflow[Order], version="1"):
+    """A plan of a function, an effect that must not happen twice, a person and a child that has a plan, and then another."""
+
+    doing = State(
+        Plan(
+            Part(saw, attempts=2),
+            ship,
+            Part(clerk, id="asking", fallback=[deputy]),
+            Part(child_of(Below), id="below"),
+            Part(store, id="storing", after=["saw", "asking"], give=item_of),
+            assemble=keys_of,
+            on_failure="partial",
+            width=4,
+        ),
+        initial=True,
+    )
+    billing = State(bill, give=order)
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    made = doing.to(billing, on=Completed[Receipt])
+    billed = billing.to(done, on=Completed[Receipt])
+    failed = any_state.to(lost, on=Failed)
+
+
+RUNS: dict[str, Any] = {
+    "straight": Straight,
+    "forked": Forked,
+    "composed": Composed,
+    "patient": Patient,
+    "planned": Planned,
+}
+CHILDREN = {"composed/making#1": "composed", "planned/doing#1/below": "planned"}
+"""Child runs with their parents."""
+ASKING = ("patient", "planned")
+"""Runs in which somebody is asked."""
 ONCE = {
-    CHILD: ["shipping#1"],
+    "composed/making#1": ["shipping#1"],
+    "planned/doing#1/below": ["doing#1/bill"],
+    "planned": ["doing#1/ship", "billing#1"],
     "straight": ["shipping#1"],
     "forked": ["both/goods/shipping#1", "both/money/billing#1"],
     "composed": ["billing#1"],
     "patient": ["shipping#1"],
 }
-"""The calls that must not happen twice, by stream, the child run before its parent."""
+"""The calls that must not happen twice, by stream, child runs before their parents."""
 
 
 class Acknowledging(SqliteLog):
@@ -202,19 +275,19 @@ async def work(home: Path) -> None:
         for run, workflow in RUNS.items():
             with suppress(Conflict):
                 await engine.start(workflow, Order("oak"), run=run)
-        await asked(engine)
+        await asyncio.gather(*(asked(engine, run) for run in ASKING))
         await engine.drain()
 
 
-async def asked(engine: Engine) -> None:
+async def asked(engine: Engine, id: str) -> None:
     """Somebody sits there and answers, sometimes too late."""
-    run = await engine.wait("patient")
-    while not run.outcome and (run.asks or run.timers) and run.condition != "parked":
+    run = await engine.wait(id)
+    while run.asks or (run.timers and run.condition != "parked"):
         for call in questions(run):
             with suppress(NotPossible):
-                await engine.answer("patient", call.id, Receipt("yes"), by="ana", why="it is so")
+                await engine.answer(id, call.id, Receipt("yes"), by="ana", why="it is so")
         await asyncio.sleep(0.001)
-        run = await engine.wait("patient")
+        run = await engine.wait(id)
 
 
 def child(home: Path, setting: str) -> None:

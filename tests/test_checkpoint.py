@@ -516,7 +516,7 @@ def test_what_a_run_is_made_of_is_pinned_to_the_meaning_of_its_fold() -> None:
         "CallPlanned": ["call", "type", "after", "request", "expects", "needed", "answers", "says"],
         "Timer": ["state", "due", "since"],
     }  # fmt: skip
-    assert checkpoint.MEANING == 1 and fold().startswith("1-")
+    assert checkpoint.MEANING == 2 and fold().startswith("2-")
 
 
 def test_a_new_kind_of_field_is_kept_or_refused() -> None:

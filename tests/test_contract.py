@@ -600,3 +600,19 @@ def refused(value: Any) -> tuple[str, ...]:
     with pytest.raises(BadInput) as fault:
         contract_of(type(value)).pack(value)
     return fault.value.faults
+
+
+@attrs.frozen
+class Weights:
+    one: float
+    some: tuple[float, ...] = ()
+    named: dict[str, float | None] = attrs.field(factory=dict)
+    either: int | str = 1
+
+
+def test_a_whole_number_for_a_float_is_stored_as_it_is_read_back() -> None:
+    """Packed again from what was stored, a value has the same bytes: else a log would be decided another way."""
+    contract = contract_of(Weights)
+    packed = contract.pack(Weights(1, (2,), {"a": 3, "b": None}, 4))
+    assert packed.data == b'{"one":1.0,"some":[2.0],"named":{"a":3.0,"b":null},"either":4}'
+    assert contract.pack(contract.unpack(attrs.evolve(packed, live=None))) == packed

@@ -32,12 +32,12 @@ from statecore.registry import Registry
 from statecore.replay import rebuild, verify
 from statecore.run import Run, fold
 from statecore.sqlite import SqliteLog
-from tests.crash_worker import ACKNOWLEDGED, CHILD, DATABASE, EFFECTS, ONCE, RUNS, SHORT
+from tests.crash_worker import ACKNOWLEDGED, CHILDREN, DATABASE, EFFECTS, ONCE, RUNS, SHORT
 
 KILLED = -signal.SIGKILL
 SEEDS = int(os.environ.get("STATECORE_CRASHES", "50"))
 CHUNK = 10
-ASKED = ("asking#1",)
+ASKED = ("asking#1", "doing#1/asking")
 """Calls that a person answers, and no process makes."""
 
 
@@ -100,8 +100,13 @@ async def survived(home: Path) -> dict[str, Run]:
                 assert turn.version == state.seq + len(turn.events)
                 state = fold(state, turn.events, turn.at)
             assert state == await rebuild(log, run)
-            waits = state.condition == "waiting" and run == "composed" and runs[CHILD].condition == "parked"
+            below = [runs[child].condition for child, parent in CHILDREN.items() if parent == run]
+            waits = state.condition == "waiting" and "parked" in below
             assert state.condition in ("completed", "parked") or waits, f"{run} is {state.condition}"
+            assert all(call.status is CallState.UNKNOWN or call.kind for call in state.calls.values())
+            assert not any(plan.ready for plan in state.plans.values()), (
+                "a parked call holds up what does not wait for it"
+            )
             events = [event for turn in turns for event in turn.events]
             done = Counter(call for kind, of, call, _ in effects if kind == "once" and of == run)
             for call in ONCE[run]:
@@ -150,7 +155,7 @@ async def passes(home: Path) -> dict[Point, int]:
         turns = [turn for run in ONCE for turn in await turns_of(log, run)]
     events = [event for turn in turns for event in turn.events if getattr(event, "call", "") not in ASKED]
     started, completed = (sum(isinstance(event, kind) for event in events) for kind in (CallStarted, CallCompleted))
-    children = 1  # begun in the commit of its parent, and called by nobody here
+    children = len(CHILDREN)  # begun in the commit of their parents, and called by nobody here
     return {
         Point.BEFORE_APPEND: len(turns) - children,
         Point.AFTER_APPEND: len(turns) - children,

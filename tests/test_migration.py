@@ -592,5 +592,5 @@ async def test_a_time_that_runs_goes_on_only_where_the_new_declaration_has_it(na
             assert await engine.migrate("run", new, **WHO) == ["run"]
             assert (await engine.state("run")).timers.keys() == {"resting"}
         else:
-            with pytest.raises(NotPossible, match="in the middle of `resting`, a plan or a time that Waiting 2"):
+            with pytest.raises(NotPossible, match="in the middle of the time of `resting`, which Waiting 2"):
                 await engine.migrate("run", new, **WHO)
