@@ -196,7 +196,7 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
     by that of its time. And why some could not be decided again, "" where all could.
     """
     run, undecided, flaws = Run(id=turns[0].stream), "", list[Flaw]()
-    for turn in turns:
+    for turn, whose in zip(turns, _decided_for(turns), strict=True):
         try:
             after = fold(run, turn.events, turn.at)
         except Exception as error:
@@ -207,10 +207,26 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
         except UnknownWorkflow as error:
             undecided = undecided or str(error)
         else:
-            if why := _difference(machine, run, turn):
+            if why := _difference(machine, _called(run, whose), turn):
                 flaws.append(Flaw(turn.stream, turn.version, why))
         run = after
     return flaws, undecided
+
+
+def _decided_for(turns: Sequence[Turn]) -> list[str]:
+    """The run that each turn was decided for: what a fork copied is another's, whose keys its waits derive from."""
+    whose, name = list[str](), turns[0].stream
+    for turn in reversed(turns):
+        whose.append(name)
+        if isinstance(turn.events[0], ForkedFrom):
+            name = turn.events[0].run
+    return whose[::-1]
+
+
+def _called(run: Run, name: str) -> Run:
+    if run.id == name:
+        return run
+    return attrs.evolve(run, id=name, calls={id: attrs.evolve(call, run=name) for id, call in run.calls.items()})
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:
@@ -254,7 +270,7 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     match turn.events[0]:
         case RunStarted() as event:
             whose = (event.tenant, event.root, event.trusted)
-            return Start(turn.stream, live(event.input), turn.at, *whose, event.parent, event.depth)
+            return Start(run.id, live(event.input), turn.at, *whose, event.parent, event.depth)
         case CallCompleted(call=id, by="") | CallFailed(call=id) if _asked(run, id):
             return Elapsed(call=id, at=turn.at)
         case TimerFired(state=state):
