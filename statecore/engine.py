@@ -137,12 +137,12 @@ class _Held:
         return self.machine
 
 
-def _far(run: Run) -> list[tuple[float, Elapsed]]:
-    """The waits and deadlines of a run, each with the input that says it is over."""
+def _far(run: Run) -> list[tuple[float, float, Elapsed]]:
+    """The waits and deadlines of a run: when each is over, since when it is set, and the input that says it is over."""
     people = [call for call in run.calls.values() if call.status is CallState.STARTED and call.wake is not None]
     return [
-        *((timer.due, Elapsed(state=timer.state)) for timer in run.timers.values()),
-        *((call.wake or 0.0, Elapsed(call=call.id)) for call in people),
+        *((timer.due, timer.since, Elapsed(state=timer.state)) for timer in run.timers.values()),
+        *((call.wake or 0.0, call.since, Elapsed(call=call.id)) for call in people),
     ]
 
 
@@ -635,7 +635,7 @@ class Engine:
             self._fail(error)
             raise
 
-    def _act(self, held: _Held, now: float, onward: list[Call] | None = None) -> None:
+    def _act(self, held: _Held, now: float, onward: list[Call] | None = None, *, taken_up: bool = False) -> None:
         """Do what the log now says: dispatch what was started, stop what was left, wait where a time is set."""
         machine = held.machine
         if self._stopped or self._broken is not None or machine is None or not held.ready:
@@ -650,7 +650,7 @@ class Engine:
             if key not in held.flights:
                 flight = held.flights[key] = self._flight_for(held, machine, call, onward)
                 self._dispatcher.watch(flight)
-        self._set_timers(held, now)
+        self._set_timers(held, now, taken_up)
         self._children.act(held)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self._deferred[held.run.id] = held
@@ -678,10 +678,10 @@ class Engine:
                 if call.status is CallState.DEFERRED and call.wake is None:
                     self._elapsed(held, call)
 
-    def _set_timers(self, held: _Held, now: float) -> None:
+    def _set_timers(self, held: _Held, now: float, taken_up: bool) -> None:
         """A wait counts from the turn that began it, and goes on by the loop's time whatever comes meanwhile: a clock
         that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
-        says.
+        says; where it was put back behind that call, all of its time, and what another call began cuts none short.
         """
         waiting = [call for call in held.run.calls.values() if call.status is not CallState.STARTED]
         wanted = {(call.id, call.wake): partial(self._elapsed, held, call) for call in waiting if call.wake is not None}
@@ -693,15 +693,18 @@ class Engine:
         loop = asyncio.get_running_loop()
         for key, due in wanted.items():
             if key not in held.timers:
-                held.timers[key] = loop.call_later(max(0.0, key[1] - now), due)
+                begun = max(now, held.run.calls[key[0]].since) if taken_up else now
+                held.timers[key] = loop.call_later(max(0.0, key[1] - begun), due)
 
-        far = [due for due, _ in _far(held.run)]
+        far = [(due, since) for due, since, _ in _far(held.run)]
         if not far:
             self._alarms.drop(held.run.id)
-        elif min(far) <= now:
-            self._spawn(held, partial(self._over, held, min(far)))
+            return
+        first, since = min(far)
+        if first <= now:
+            self._spawn(held, partial(self._over, held, first))
         else:
-            self._alarms.set(held.run.id, min(far), held.run.at)
+            self._alarms.set(held.run.id, first, max(held.run.at, since))
 
     def _ring(self, run: str, due: float) -> None:
         held = self._held.get(run)
@@ -713,7 +716,7 @@ class Engine:
     async def _over(self, held: _Held, due: float) -> None:
         """Take what is due by then, the earliest first."""
         while found := [far for far in _far(held.run) if far[0] <= due]:
-            at, input = min(found, key=lambda far: far[0])
+            at, _, input = min(found, key=lambda far: far[0])
             if not await self._take(held, attrs.evolve(input, at=max(self.clock.now(), at))):
                 return
 
@@ -856,8 +859,7 @@ class Engine:
                 raise
             self._park(held, error)
         held.ready = True
-        known = [held.run.at, *(call.since for call in held.run.calls.values())]
-        self._act(held, max(self.clock.now(), *known))  # a clock that was put back makes no wait longer
+        self._act(held, max(self.clock.now(), held.run.at), taken_up=True)
 
     async def _end_with(self, held: _Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
