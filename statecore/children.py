@@ -81,11 +81,11 @@ class Children:
         if held.machine is None or not held.machine.chart.composed:
             return
         wanted = waiting(held.run)
-        for name in held.children - wanted.keys():
+        for name in sorted(held.children - wanted.keys()):
             self._engine._spawn(held, partial(self._end, held.run, name))
-        for name in wanted.keys() - held.children:
-            if name not in self._engine._held:
-                self._engine._spawn(held, partial(self._tend, held, wanted[name]))
+        for name, call in wanted.items():
+            if name not in held.children and name not in self._engine._held:
+                self._engine._spawn(held, partial(self._tend, held, call))
         held.children = set(wanted)
 
     def limits(self, held: "_Held") -> Iterator[tuple[Call, float, float]]:
