@@ -188,7 +188,7 @@ class Children:
         if held is not None and held.run.seq:
             return held.run
         if run not in self._reading:
-            task = self._reading[run] = asyncio.create_task(rebuild(self._engine.log, run))
+            task = self._reading[run] = self._engine._track(rebuild(self._engine.log, run))
             task.add_done_callback(lambda _: self._reading.pop(run))
         return await asyncio.shield(self._reading[run])
 
