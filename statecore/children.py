@@ -167,20 +167,24 @@ class Children:
 
     def _cancel(self, parent: Run) -> Cancel:
         if parent.outcome == "cancelled":
-            by, why = parent.by, f"cancelled with its parent {parent.id}"
+            by, why = parent.by, _with(parent.id)
         else:
             by, why = "", f"its parent {parent.id} went on without it"
         return Cancel(self._engine.clock.now(), by or f"run {parent.id}", why)
 
     async def orphaned(self, child: Run) -> Cancel | None:
-        """What ends a child that is taken up, where its parent does not wait for it any more."""
-        if not child.parent or child.outcome:
-            return None
-        try:
-            parent = await self._parent(child.parent)
-        except (UnknownRun, LogError):
-            return None  # nothing is known of it: it was exported without its parent, or that cannot be read
-        return None if child.id in waiting(parent) else self._cancel(parent)
+        """What ends a child that is taken up, where its parent does not wait for it any more, or nobody for its parent."""
+        above = child
+        while above.parent and not child.outcome:
+            try:
+                parent = await self._parent(above.parent)
+            except (UnknownRun, LogError):
+                return None  # nothing is known of it: it was exported without its parent, or that cannot be read
+            if above.id not in waiting(parent):
+                cancel = self._cancel(parent)
+                return cancel if above is child else attrs.evolve(cancel, why=_with(child.parent))
+            above = parent
+        return None
 
     async def _parent(self, run: str) -> Run:
         """Read once for all its children, and without waiting until it is taken up, which may wait for them."""
@@ -191,6 +195,10 @@ class Children:
             task = self._reading[run] = self._engine._track(rebuild(self._engine.log, run))
             task.add_done_callback(lambda _: self._reading.pop(run))
         return await asyncio.shield(self._reading[run])
+
+
+def _with(parent: str) -> str:
+    return f"cancelled with its parent {parent}"
 
 
 def _specialist(machine: Machine, call: Call) -> Specialist[Any, Any]:

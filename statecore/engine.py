@@ -597,6 +597,7 @@ class Engine:
         """Runs that were begun just now, from here on at work."""
         for each in begun:
             held = self._held[each.run.id] = _Held(each.run, each.machine)
+            self._held[each.run.parent].children.add(each.run.id)
             self._use(held)
         for each in begun:
             held = self._held[each.run.id]
@@ -847,6 +848,7 @@ class Engine:
         """
         held = await self._load(name)
         self._held[name], held.ready = held, False
+        waited = waiting(held.run)
         try:
             first = first or await self._children.orphaned(held.run)
             if first is not None and held.machine is not None and not held.run.outcome:
@@ -859,13 +861,14 @@ class Engine:
                 raise
             self._park(held, error)
         held.ready = True
+        held.children.update(waited)  # those that it went on without meanwhile are ended, the others seen to
+        held.children -= waiting(held.run).keys()
         self._act(held, max(self.clock.now(), held.run.at), taken_up=True)
 
     async def _end_with(self, held: _Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
-        held.children = set(waiting(held.run))
         for call in list(held.run.calls.values()):
-            if call.effect == "once":
+            if call.effect == "once" and call.status is CallState.STARTED:
                 await self._take_up_call(held, call)
         if not held.run.outcome:
             held.first = cancel
