@@ -106,7 +106,8 @@ class Children:
         if call.child in waiting(held.run):
             at = max(self._engine.clock.now(), call.since + limit)
             failure = TimedOut(f"no outcome after {limit:g} s", limit)
-            await self._engine._take(held, Failed(failure, call.id, call.attempt, at, rank=call.rank))
+            late = Failed(failure, call.id, call.attempt, at, rank=call.rank, child=call.child)
+            await self._engine._take(held, late)
 
     async def _tend(self, held: "_Held", call: Call) -> None:
         """The child of a call as the log has it: not there yet, at work, or at its end."""

@@ -747,3 +747,11 @@ def test_a_grandchild_of_a_parent_that_is_given_up_begins_nothing() -> None:
         assert not any(type(e) is CallStarted and e.cuts for e in await events(later, "r/writing#1/drafting#1"))
 
     run_virtual(main())
+
+
+def test_what_a_child_comes_to_is_heard_once() -> None:
+    """Its end and its time may come together: what is second changes nothing, and is not recorded."""
+    late = Failed(TimedOut("no outcome after 2 s", 2.0), "writing#1", 1, rank=0, child="r/writing#1")
+    failed = Failed(ChildFailed("r/writing#1", "failed"), "writing#1", 1, rank=0, child="r/writing#1")
+    given_run(Hurried, Topic("a"), failed).when(late).then()
+    given_run(Hurried, Topic("a"), Completed(Text("t"))).when(late).then()
