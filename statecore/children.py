@@ -123,6 +123,7 @@ class Children:
 
     async def _begin(self, held: "_Held", call: Call) -> None:
         """One that was never begun: of a parent that was copied without it, by a fork or an import."""
+        await self._engine._configured()  # it may be the first turn that this engine takes
         async with held.lock:
             if held.machine is None or self._engine._closing or call.child not in waiting(held.run):
                 return

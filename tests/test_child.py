@@ -42,6 +42,7 @@ from statecore.events import (
     RunStarted,
 )
 from statecore.failures import OutcomeUnknown, TimedOut
+from statecore.fork import fork
 from statecore.guard import Defer, Question, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Batch, MemoryLog, Turn
@@ -755,3 +756,20 @@ def test_what_a_child_comes_to_is_heard_once() -> None:
     failed = Failed(ChildFailed("r/writing#1", "failed"), "writing#1", 1, rank=0, child="r/writing#1")
     given_run(Hurried, Topic("a"), failed).when(late).then()
     given_run(Hurried, Topic("a"), Completed(Text("t"))).when(late).then()
+
+
+def test_a_child_that_begins_with_no_turn_of_its_parent_is_asked_for_as_any() -> None:
+    """The first thing that an engine does may be to begin the child of a copied run: its guards hold there too."""
+
+    async def main() -> None:
+        log = Recorder()
+        async with engine(log) as on:
+            await on.start(Section, Topic("a", 60.0), run="r")
+            await fork(log, "r", 3, "f", on.clock.now(), by="ana", why="to see")
+        later = await Recorder(log.batches).ready()
+        async with Engine(later, [Section], guards=[Closed()], clock=VirtualClock()) as on:
+            await on.resume("f")
+            await on.drain()
+            assert (await on.state("f/drafting#1")).condition == "paused"
+
+    run_virtual(main())
