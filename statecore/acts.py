@@ -34,8 +34,8 @@ class Acts:
         self.deferred: dict[str, Held] = {}
         self.asking = False
 
-    def act(self, held: Held, now: float, onward: list[Call] | None = None) -> None:
-        """Do what the log now says. `onward`: as for a turn."""
+    def act(self, held: Held, now: float, onward: list[Call] | None = None, *, taken_up: bool = False) -> None:
+        """Do what the log now says. `onward`: as for a turn. `taken_up`: what the log says was begun by another process."""
         machine, core = held.machine, self._core
         if core.stopped or core.broken is not None or machine is None or not held.ready:
             return
@@ -48,7 +48,7 @@ class Acts:
         for key, call in wanted.items():
             if key not in held.flights:
                 held.flights[key] = core.flights.begin(held, machine, call, onward)
-        self._set_timers(held, now)
+        self._set_timers(held, now, taken_up)
         core.children.act(held)
         if any(call.status is CallState.DEFERRED and call.wake is None for call in held.run.calls.values()):
             self.deferred[held.run.id] = held
@@ -88,10 +88,10 @@ class Acts:
 
     # -- times
 
-    def _set_timers(self, held: Held, now: float) -> None:
+    def _set_timers(self, held: Held, now: float, taken_up: bool) -> None:
         """A wait counts from the turn that began it, and goes on by the loop's time whatever comes meanwhile: a clock
         that jumps neither cuts it short nor draws it out. What is left of one that another process began, the clock
-        says.
+        says; where it was put back behind that call, all of its time, and what another call began cuts none short.
         """
         core = self._core
         waiting = [call for call in held.run.calls.values() if call.status is not CallState.STARTED]
@@ -104,15 +104,18 @@ class Acts:
         loop = asyncio.get_running_loop()
         for key, due in wanted.items():
             if key not in held.timers:
-                held.timers[key] = loop.call_later(max(0.0, key[1] - now), due)
+                begun = max(now, held.run.calls[key[0]].since) if taken_up else now
+                held.timers[key] = loop.call_later(max(0.0, key[1] - begun), due)
 
-        far = [due for due, _ in _far(held.run)]
+        far = [(due, since) for due, since, _ in _far(held.run)]
         if not far:
             self.alarms.drop(held.run.id)
-        elif min(far) <= now:
-            core.runs.spawn(held, partial(self._over, held, min(far)))
+            return
+        first, since = min(far)
+        if first <= now:
+            core.runs.spawn(held, partial(self._over, held, first))
         else:
-            self.alarms.set(held.run.id, min(far), held.run.at)
+            self.alarms.set(held.run.id, first, max(held.run.at, since))
 
     def _elapsed(self, held: Held, call: Call) -> None:
         """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once
@@ -136,7 +139,7 @@ class Acts:
     async def _over(self, held: Held, due: float) -> None:
         """Take what is due by then, the earliest first."""
         while found := [far for far in _far(held.run) if far[0] <= due]:
-            at, input = min(found, key=lambda far: far[0])
+            at, _, input = min(found, key=lambda far: far[0])
             if not await self._core.turns.take(held, attrs.evolve(input, at=max(self._core.clock.now(), at))):
                 return
 
@@ -146,10 +149,10 @@ def stop_timers(held: Held, wanted: Container[tuple[str, float]] = ()) -> None:
         held.timers.pop(key).cancel()
 
 
-def _far(run: Run) -> list[tuple[float, Elapsed]]:
-    """The waits and deadlines of a run, each with the input that says it is over."""
+def _far(run: Run) -> list[tuple[float, float, Elapsed]]:
+    """The waits and deadlines of a run: when each is over, since when it is set, and the input that says it is over."""
     people = [call for call in run.calls.values() if call.status is CallState.STARTED and call.wake is not None]
     return [
-        *((timer.due, Elapsed(state=timer.state)) for timer in run.timers.values()),
-        *((call.wake or 0.0, Elapsed(call=call.id)) for call in people),
+        *((timer.due, timer.since, Elapsed(state=timer.state)) for timer in run.timers.values()),
+        *((call.wake or 0.0, call.since, Elapsed(call=call.id)) for call in people),
     ]

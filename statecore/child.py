@@ -172,9 +172,11 @@ def outcome(call: Call, specialist: Specialist[Any, Any], run: Run) -> Completed
     if contract is not None and result is not None:
         partly = (f"the child run {run.id} is partial",) if run.outcome == "partial" else ()
         warnings = (*run.values[-1].warnings, *partly)
-        return Completed(contract.unpack(result), call.id, call.attempt, rank=call.rank, warnings=warnings)
+        return Completed(
+            contract.unpack(result), call.id, call.attempt, rank=call.rank, warnings=warnings, child=run.id
+        )
     failure = ChildFailed(run.id, run.outcome, run.why[:TOLD], _text(result) if run.outcome != "cancelled" else "")
-    return Failed(failure, call.id, call.attempt, rank=call.rank)
+    return Failed(failure, call.id, call.attempt, rank=call.rank, child=run.id)
 
 
 def _text(result: Payload | None) -> str:

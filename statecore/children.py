@@ -84,11 +84,11 @@ class Children:
         if held.machine is None or not held.machine.chart.composed:
             return
         wanted = waiting(held.run)
-        for name in held.children - wanted.keys():
+        for name in sorted(held.children - wanted.keys()):
             self._core.runs.spawn(held, partial(self._end, held.run, name))
-        for name in wanted.keys() - held.children:
-            if name not in self._core.runs.held:
-                self._core.runs.spawn(held, partial(self._tend, held, wanted[name]))
+        for name, call in wanted.items():
+            if name not in held.children and name not in self._core.runs.held:
+                self._core.runs.spawn(held, partial(self._tend, held, call))
         held.children = set(wanted)
 
     def limits(self, held: "Held") -> Iterator[tuple[Call, float, float]]:
@@ -109,7 +109,8 @@ class Children:
         if call.child in waiting(held.run):
             at = max(self._core.clock.now(), call.since + limit)
             failure = TimedOut(f"no outcome after {limit:g} s", limit)
-            await self._core.turns.take(held, Failed(failure, call.id, call.attempt, at, rank=call.rank))
+            late = Failed(failure, call.id, call.attempt, at, rank=call.rank, child=call.child)
+            await self._core.turns.take(held, late)
 
     async def _tend(self, held: "Held", call: Call) -> None:
         """The child of a call as the log has it: not there yet, at work, or at its end."""
@@ -125,9 +126,9 @@ class Children:
 
     async def _begin(self, held: "Held", call: Call) -> None:
         """One that was never begun: of a parent that was copied without it, by a fork or an import."""
+        turns = self._core.turns
+        admission = await turns.configured()  # it may be the first turn that this engine takes
         async with held.lock:
-            turns = self._core.turns
-            admission = await turns.configured()
             if held.machine is None or self._core.closing or call.child not in waiting(held.run):
                 return
             begun = list(self._born(held.machine, held.run, call, self._core.clock.now(), admission))
@@ -172,20 +173,24 @@ class Children:
 
     def _cancel(self, parent: Run) -> Cancel:
         if parent.outcome == "cancelled":
-            by, why = parent.by, f"cancelled with its parent {parent.id}"
+            by, why = parent.by, _with(parent.id)
         else:
             by, why = "", f"its parent {parent.id} went on without it"
         return Cancel(self._core.clock.now(), by or f"run {parent.id}", why)
 
     async def orphaned(self, child: Run) -> Cancel | None:
-        """What ends a child that is taken up, where its parent does not wait for it any more."""
-        if not child.parent or child.outcome:
-            return None
-        try:
-            parent = await self._parent(child.parent)
-        except (UnknownRun, LogError):
-            return None  # nothing is known of it: it was exported without its parent, or that cannot be read
-        return None if child.id in waiting(parent) else self._cancel(parent)
+        """What ends a child that is taken up, where its parent does not wait for it any more, or nobody for its parent."""
+        above = child
+        while above.parent and not child.outcome:
+            try:
+                parent = await self._parent(above.parent)
+            except (UnknownRun, LogError):
+                return None  # nothing is known of it: it was exported without its parent, or that cannot be read
+            if above.id not in waiting(parent):
+                cancel = self._cancel(parent)
+                return cancel if above is child else attrs.evolve(cancel, why=_with(child.parent))
+            above = parent
+        return None
 
     async def _parent(self, run: str) -> Run:
         """Read once for all its children, and without waiting until it is taken up, which may wait for them."""
@@ -193,9 +198,13 @@ class Children:
         if held is not None and held.run.seq:
             return held.run
         if run not in self._reading:
-            task = self._reading[run] = asyncio.create_task(rebuild(self._core.log, run))
+            task = self._reading[run] = self._core.tasks.track(rebuild(self._core.log, run))
             task.add_done_callback(lambda _: self._reading.pop(run))
         return await asyncio.shield(self._reading[run])
+
+
+def _with(parent: str) -> str:
+    return f"cancelled with its parent {parent}"
 
 
 def _specialist(machine: Machine, call: Call) -> Specialist[Any, Any]:

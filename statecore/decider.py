@@ -179,7 +179,8 @@ class _Turn:
     def outcome(self, input: Completed[Any] | Failed[Failure]) -> None:
         call = self.open_call(input)
         if call is None:
-            self.late(input)
+            if not input.child:  # a child's end stands in the child's own log, and is heard of once
+                self.late(input)
         elif call.kind == "person":
             self.answered(call, input)
         elif isinstance(input, Failed):

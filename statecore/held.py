@@ -152,6 +152,7 @@ class HeldRuns:
         """
         held = await self._load(name)
         self.held[name], held.ready = held, False
+        waited = waiting(held.run)
         try:
             first = first or await self._core.children.orphaned(held.run)
             if first is not None and held.machine is not None and not held.run.outcome:
@@ -164,15 +165,14 @@ class HeldRuns:
                 raise
             self.park(held, error)
         held.ready = True
-        known = [held.run.at, *(call.since for call in held.run.calls.values())]
-        # a clock that was put back makes no wait longer
-        self._core.acts.act(held, max(self._core.clock.now(), *known))
+        held.children.update(waited)  # those that it went on without meanwhile are ended, the others seen to
+        held.children -= waiting(held.run).keys()
+        self._core.acts.act(held, max(self._core.clock.now(), held.run.at), taken_up=True)
 
     async def _end_with(self, held: Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
-        held.children = set(waiting(held.run))
         for call in list(held.run.calls.values()):
-            if call.effect == "once":
+            if call.effect == "once" and call.status is CallState.STARTED:
                 await self._take_up_call(held, call)
         if not held.run.outcome:
             held.first = cancel

@@ -25,7 +25,7 @@ class Trigger(Generic[T_co]):
     `attempt`: which attempt of the call it answers; 0 means the one that is open. `rank`: which of the state's
     specialists made it (they count their attempts each for itself); None means the one whose turn it is. `by` and `why`
     are set where a person said so. `detail` is kept in the log and never reaches the chart (a traceback). `warnings`
-    travel beside the value.
+    travel beside the value. `child`: the run whose end it is, or that has taken too long.
     """
 
     value: T_co
@@ -37,6 +37,7 @@ class Trigger(Generic[T_co]):
     detail: str = ""
     rank: int | None = None
     warnings: tuple[str, ...] = ()
+    child: str = ""
 
 
 class Completed(Trigger[T_co]):

@@ -166,6 +166,7 @@ class Turns:
         core = self._core
         for each in begun:
             held = core.runs.held[each.run.id] = Held(each.run, each.machine)
+            core.runs.held[each.run.parent].children.add(each.run.id)
             core.runs.use(held)
         for each in begun:
             held = core.runs.held[each.run.id]

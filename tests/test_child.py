@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from statecore import (
     ChildFailed,
     Completed,
+    Compound,
+    Done,
     Engine,
     Failed,
+    Failure,
+    Parallel,
     Recorded,
     Signal,
     State,
@@ -24,8 +29,22 @@ from statecore import (
 from statecore.child import completions
 from statecore.decider import MAX_DEPTH
 from statecore.errors import BadInput, DefinitionError
-from statecore.events import CallCompleted, CallFailed, CallLate, CallRefused, Cancelled, Event, Moved, RunStarted
-from statecore.failures import TimedOut
+from statecore.events import (
+    CallCompleted,
+    CallFailed,
+    CallLate,
+    CallRefused,
+    CallStarted,
+    Cancelled,
+    Event,
+    Finished,
+    Moved,
+    RunStarted,
+)
+from statecore.failures import OutcomeUnknown, TimedOut
+from statecore.fork import fork
+from statecore.guard import Defer, Question, Verdict
+from statecore.ledger import Ledger
 from statecore.log import Batch, MemoryLog, Turn
 from statecore.replay import rebuild, turns_of, verify
 from statecore.run import Run
@@ -71,6 +90,12 @@ async def publish(text: Text) -> Page:
 @specialist("spare", version="1", effect="pure")
 async def spare(topic: Topic) -> Text:
     return Text("spare")
+
+
+@specialist("post", version="1")
+async def post(topic: Topic) -> Text:
+    await asyncio.sleep(topic.seconds)
+    return Text(topic.text)
 
 
 class Article(Workflow[Topic], version="3"):
@@ -626,3 +651,125 @@ async def test_whoever_ends_a_child_by_hand_sees_its_parent_through() -> None:
         await on.cancel("r/drafting#1", by="ana", why="no")
         await on.drain()
         assert await ended(later) == {"r": "failed", "r/drafting#1": "cancelled"}
+
+
+@attrs.frozen
+class Closed:
+    """Lets no call begin."""
+
+    name: str = "closed"
+    side: Literal["before", "after"] = "before"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[Any], ledger: Ledger) -> Verdict:
+        return Defer("closed")
+
+
+class Post(Workflow[Topic], version="1"):
+    """Has an effect, so its parent does not begin it anew."""
+
+    posting = State(post, initial=True)
+    posted = State(final=True)
+    lost = State(final=True, outcome="failed")
+    sent = posting.to(posted, on=Completed[Text])
+    gave_up = posting.to(lost, on=Failed)
+
+
+class Desk(Workflow[Topic], version="1"):
+    """Posts by a child, and beside it by itself; what cannot be known of the latter takes it elsewhere."""
+
+    class both(Parallel, initial=True):
+        class one(Compound):
+            asking = State(child(Post), initial=True)
+            asked = State(final=True)
+            told = asking.to(asked, on=Completed[Text])
+
+        class two(Compound):
+            posting = State(post, initial=True)
+            posted = State(final=True)
+            sent = posting.to(posted, on=Completed[Text])
+
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    over = both.to(done, on=Done)
+    unknown = both.to(lost, on=Failed[OutcomeUnknown])
+    gave_up = both.to(lost, on=Failed)
+
+
+def test_a_cancelled_run_that_is_taken_up_begins_no_child() -> None:
+    """A call that a guard held back has nothing to be found out about it: its run ends, and no child of it is begun."""
+
+    async def main() -> None:
+        log = Recorder()
+        async with Engine(log, [Desk], guards=[Closed()], clock=VirtualClock()) as on:
+            await on.start(Desk, Topic("a", 60.0), run="r")
+        later = await Recorder(log.batches).ready()
+        async with engine(later, Desk) as on:
+            await on.cancel("r", by="ana", why="enough")
+            await on.drain()
+            assert await ended(later) == {"r": "cancelled"}
+
+    run_virtual(main())
+
+
+def test_a_child_that_is_given_up_while_its_parent_is_taken_up_ends() -> None:
+    """What a crash cut takes the parent out of the state, before it has seen to its children: they end all the same."""
+
+    async def main() -> None:
+        log = Recorder()
+        async with engine(log, Desk) as on:
+            await on.start(Desk, Topic("a", 60.0), run="r")
+        later = await Recorder(log.batches).ready()
+        async with engine(later, Desk) as on:
+            await on.resume("r")
+            await on.drain()
+            assert await ended(later) == {"r": "failed", "r/both/one/asking#1": "cancelled"}
+
+    run_virtual(main())
+
+
+def test_a_grandchild_of_a_parent_that_is_given_up_begins_nothing() -> None:
+    """A death came after the move and before the children were ended: all of them end before anything of them is done."""
+
+    async def main() -> None:
+        log = Recorder()
+        async with engine(log) as on:
+            await on.start(Book, Topic("a", 60.0), run="r")
+            await on.signal("r", Stop())
+            batches = log.batches[:2]
+        assert [append.stream for append in batches[1].appends] == ["r"]
+        later = await Recorder(batches).ready()
+        async with engine(later) as on:
+            await on.resume()
+            await on.drain()
+            said = {name: (await events(later, name))[-2:] for name in await ended(later)}
+        why = "cancelled with its parent r/writing#1"
+        assert said["r/writing#1/drafting#1"] == [Cancelled("run r", why), Finished("cancelled")]
+        assert not any(type(e) is CallStarted and e.cuts for e in await events(later, "r/writing#1/drafting#1"))
+
+    run_virtual(main())
+
+
+def test_what_a_child_comes_to_is_heard_once() -> None:
+    """Its end and its time may come together: what is second changes nothing, and is not recorded."""
+    late = Failed(TimedOut("no outcome after 2 s", 2.0), "writing#1", 1, rank=0, child="r/writing#1")
+    failed = Failed(ChildFailed("r/writing#1", "failed"), "writing#1", 1, rank=0, child="r/writing#1")
+    given_run(Hurried, Topic("a"), failed).when(late).then()
+    given_run(Hurried, Topic("a"), Completed(Text("t"))).when(late).then()
+
+
+def test_a_child_that_begins_with_no_turn_of_its_parent_is_asked_for_as_any() -> None:
+    """The first thing that an engine does may be to begin the child of a copied run: its guards hold there too."""
+
+    async def main() -> None:
+        log = Recorder()
+        async with engine(log) as on:
+            await on.start(Section, Topic("a", 60.0), run="r")
+            await fork(log, "r", 3, "f", on.clock.now(), by="ana", why="to see")
+        later = await Recorder(log.batches).ready()
+        async with Engine(later, [Section], guards=[Closed()], clock=VirtualClock()) as on:
+            await on.resume("f")
+            await on.drain()
+            assert (await on.state("f/drafting#1")).condition == "paused"
+
+    run_virtual(main())

@@ -127,7 +127,7 @@ def test_a_cancellation_reaches_what_stands_two_below(how: str) -> None:
             await engine.close()
             engine = Engine(log, [Upper], clock=VirtualClock())
         if how == "cut":
-            engine._children.act = lambda held: None  # type: ignore[method-assign]
+            engine._core.children.act = lambda held: None  # type: ignore[method-assign]
         assert (await engine.cancel("u", by="ops", why="enough")).outcome == "cancelled"
         if how == "cut":
             assert [ask.run.id for ask in await asks(log, engine.registry)] == list(FAMILY[1:])
@@ -189,7 +189,7 @@ def test_a_deadline_a_signal_and_the_last_answer_of_one_moment(first: str) -> No
         await engine.answer("r/asking#1/below", "asking", Word("b"), by="ana", why="")
         await engine.wait("r/asking#1/below")
         assert list((await engine.state("r")).calls) == ["asking#1/deputy"]
-        held = engine._held["r"]
+        held = engine._core.runs.held["r"]
 
         async def signal() -> object:
             return await engine.signal("r", Word("enough"), by="ben")
@@ -197,12 +197,12 @@ def test_a_deadline_a_signal_and_the_last_answer_of_one_moment(first: str) -> No
         async def deadline() -> object:
             for _ in range(0 if first == "deadline" else 3):  # the others take their turns in tasks of their own
                 await asyncio.sleep(0)
-            return await engine._over(held, due)
+            return await engine._core.acts._over(held, due)
 
         async def answer() -> object:
             return await engine.answer("r", "asking", Word("a"), by="ana", why="")
 
-        engine._alarms.drop("r")
+        engine._core.acts.alarms.drop("r")
         await asyncio.sleep(due - engine.clock.now())
         acts = {"signal": signal, "deadline": deadline, "answer": answer}
         order = [first, *(name for name in acts if name != first)]

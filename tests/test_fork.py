@@ -10,7 +10,7 @@ from statecore import Call, Completed, Engine, Failed, Signal, State, Workflow, 
 from statecore.call import CallState
 from statecore.errors import BadInput, Conflict, NotPossible, UnknownRun
 from statecore.events import ForkedFrom
-from statecore.failures import NotDone
+from statecore.failures import NotDone, Unavailable
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, turns_of, verify
 from statecore.retention import erase
@@ -40,11 +40,14 @@ class Go:
 
 KEYS: list[str] = []
 HANG: set[str] = set()
+DOWN: set[str] = set()
 
 
-@specialist("plan", version="1", effect="pure")
+@specialist("plan", version="1", effect="pure", fails=[Unavailable])
 async def plan(order: Order, call: Call) -> Plan:
     KEYS.append(call.key)
+    if "plan" in DOWN:
+        raise Unavailable("not now")
     if "plan" in HANG:
         await asyncio.sleep(60)
     return Plan(order.item * order.size)
@@ -65,7 +68,7 @@ async def send(plan: Plan, call: Call) -> Sent:
 class Sending(Workflow[Order], version="1"):
     """Plan, wait for a word, send."""
 
-    planning = State(plan, initial=True)
+    planning = State(plan, initial=True, attempts=3)
     ready = State()
     sending = State(send)
     sent = State(final=True)
@@ -90,6 +93,7 @@ class Outer(Workflow[Order], version="1"):
 def clean() -> None:
     KEYS.clear()
     HANG.clear()
+    DOWN.clear()
 
 
 def engine(log: MemoryLog) -> Engine:
@@ -237,3 +241,20 @@ async def test_large_values_are_copied(tmp_path: Any) -> None:
         await on.fork("old", at, by="ana", why="x", new="new")
         assert (await on.state("new")).values[1].payload.data == (await on.state("old")).values[1].payload.data
         assert await log.verify() == []
+
+
+async def test_a_wait_that_was_copied_is_that_of_the_run_it_was_decided_for() -> None:
+    """How long a further attempt waits derives from the key of its call, and the key from the run: `verify` asks for the
+    run that was forked, and for that which it was forked from.
+    """
+    log = MemoryLog()
+    DOWN.add("plan")
+    async with engine(log) as on:
+        await on.start(Sending, Order("x"), run="old")
+        while not (calls := (await on.state("old")).calls) or calls["planning#1"].status is not CallState.WAITING:
+            await asyncio.sleep(0.001)
+        at = (await on.state("old")).seq
+        DOWN.clear()
+        await on.fork("old", at, by="ana", why="1", new="new")
+        await on.fork("new", at + 1, by="ana", why="2", new="newer")
+        assert await verify(log, on.registry) == []

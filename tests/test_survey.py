@@ -221,7 +221,7 @@ class _Refusing:
     named: set[str]
 
     def ask(self, side: str, own: Any, question: Any) -> tuple[str, Verdict]:
-        return ("guard", Refuse("no")) if side == "before" and question.specialist in self.named else ("", Pass())
+        return ("guard", Refuse("no")) if side == "before" and question().specialist in self.named else ("", Pass())
 
     def note(self, run: str, event: Event) -> None: ...
 

@@ -14,11 +14,25 @@ from hypothesis import given as random_cases
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from statecore import Completed, Elapsed, Failed, State, Wait, Workflow, any_state, rebuild, specialist
+from statecore import (
+    Completed,
+    Compound,
+    Done,
+    Elapsed,
+    Failed,
+    Parallel,
+    State,
+    Wait,
+    Workflow,
+    any_state,
+    rebuild,
+    specialist,
+)
 from statecore.alarm import LONGEST, Alarms
 from statecore.engine import OPEN, Engine
 from statecore.errors import BadInput
 from statecore.events import CallFailed, Moved, TimerFired, TimerSet
+from statecore.failures import OutcomeUnknown
 from statecore.log import Log, MemoryLog
 from statecore.messages import Cancel, Signal, Start
 from statecore.replay import turns_of, verify
@@ -46,6 +60,12 @@ class Sent:
 
 @specialist("post", version="1", effect="pure")
 async def post(letter: Letter) -> Sent:
+    return Sent(letter.text)
+
+
+@specialist("hang", version="1")
+async def hang(letter: Letter) -> Sent:
+    await asyncio.sleep(400 * DAY)
     return Sent(letter.text)
 
 
@@ -252,6 +272,81 @@ def test_a_clock_that_was_put_back_makes_no_wait_longer(back: float) -> None:
     virtually(first)
     assert virtually(later, EPOCH - back) == 3 * DAY
     assert asyncio.run(fired(log)) == [EPOCH + 3 * DAY]
+
+
+class Busy(Workflow[Letter], version="1"):
+    """Two letters are sent; whether one was is of no matter, and is slept on, whether the other was has to be found out."""
+
+    class both(Parallel, initial=True):
+        class one(Compound):
+            posting = State(hang, initial=True)
+            sleeping = State(Wait(DAY))
+            rested = State(final=True)
+            sent = posting.to(sleeping, on=Completed[Sent])
+            unknown = posting.to(sleeping, on=Failed[OutcomeUnknown])
+            over = sleeping.to(rested, on=Elapsed)
+
+        class two(Compound):
+            looking = State(hang, initial=True)
+            looked = State(final=True)
+            done = looking.to(looked, on=Completed[Sent])
+
+    rested = State(final=True)
+    lost = State(final=True, outcome="failed")
+    over = both.to(rested, on=Done)
+    gave_up = any_state.to(lost, on=Failed)
+
+
+def test_a_clock_that_was_put_back_cuts_no_wait_short() -> None:
+    """A wait that begins while the run is taken up takes all of its time, however far ahead the clock was by which the
+    other calls of the run began.
+    """
+    log = MemoryLog()
+
+    async def first(clock: VirtualClock) -> None:
+        engine = Engine(log, [Busy], clock=clock)
+        await engine.start(Busy, Letter(), run="run")
+        await asyncio.sleep(1.0)
+
+    async def later(clock: VirtualClock) -> None:
+        engine = Engine(log, [Busy], clock=clock)
+        await engine.resume()
+        await asyncio.sleep(DAY - 1)
+        assert "both/one/sleeping" in (await engine.state("run")).timers
+        await asyncio.sleep(2)
+        assert "both/one/sleeping" not in (await engine.state("run")).timers
+
+    virtually(first)
+    virtually(later, EPOCH - 10 * DAY)
+
+
+class Renewed(Workflow[Letter], version="1", within=DAY):
+    """Has a day in all, of which a word may take none."""
+
+    resting = State(Wait(3600), initial=True)
+    listening = State()
+    late = State(final=True, outcome="failed")
+    rested = resting.to(listening, on=Elapsed)
+    told = resting.to(listening, on=Signal[Sent])
+    too_late = any_state.to(late, on=Elapsed)
+
+
+def test_a_clock_that_was_put_back_draws_out_no_other_wait() -> None:
+    """The nearest of two waits ends in the process whose clock was put back; the other takes at most its whole time."""
+    log = MemoryLog()
+
+    async def first(clock: VirtualClock) -> None:
+        await Engine(log, [Renewed], clock=clock).run(Renewed, Letter(), run="run")
+
+    async def later(clock: VirtualClock) -> None:
+        engine = Engine(log, [Renewed], clock=clock)
+        await engine.resume()
+        await engine.signal("run", Sent("go on"))
+        await engine.wait("run", follow=True)
+        assert clock.now() - clock.begins <= DAY
+
+    virtually(first)
+    virtually(later, EPOCH - 10 * DAY)
 
 
 def test_wait_and_follow() -> None:
