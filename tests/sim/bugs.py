@@ -69,7 +69,9 @@ BUGS = (
         "several = len(statements) > 1",
         "several = False",
     ),
-    Bug("a cut call is forgotten by a cancellation", HELD + "_end_with", 'if call.effect == "once":', "if False:"),
+    Bug(
+        "a cut call is forgotten by a cancellation", HELD + "_end_with", 'if call.effect == "once" and', "if False and"
+    ),
     Bug(
         "a conflict is swallowed",
         TURNS + "append",
@@ -96,12 +98,12 @@ BUGS = (
         "not in held.timers:",
         "not in held.timers and not any((c.id, c.wake) == key and c.attempt > 1 for c in waiting):",
     ),
-    Bug("a timer fires early", ACTS + "_set_timers", "key[1] - now)", "(key[1] - now) / 2)"),
+    Bug("a timer fires early", ACTS + "_set_timers", "key[1] - begun)", "(key[1] - begun) / 2)"),
     Bug(
         "a timer believes the wall clock",
-        HELD + "_take_up",
-        "max(self._core.clock.now(), *known)",
-        "self._core.clock.now()",
+        ACTS + "_set_timers",
+        "max(now, held.run.calls[key[0]].since) if taken_up else now",
+        "core.clock.now()",
     ),
     Bug(
         "a deferred call is forgotten at resume",
