@@ -45,6 +45,21 @@ def test_three_days_take_no_time() -> None:
     assert time.perf_counter() - begun < 1.0
 
 
+@pytest.mark.parametrize("days", [194, 195, 4000, 70_000])
+def test_years_take_no_time_either(days: int) -> None:
+    """Seconds that a float cannot add to so late a time are over all the same: nothing turns for ever at the end of a wait."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(days * DAY - 0.3)
+        await asyncio.sleep(0.1 + 0.2)
+        for _ in range(200):
+            await asyncio.sleep(1e-9)
+        return loop.time()
+
+    assert run_virtual(main()) == pytest.approx(days * DAY)
+
+
 def test_time_is_the_same_every_time() -> None:
     """Timers fire in the order of their times and at exactly these, whatever this machine is busy with."""
 

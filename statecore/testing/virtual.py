@@ -26,6 +26,12 @@ POLL = 0.01
 """Real seconds after which it is asked again whether anything is under way: a thread may end without waking the loop."""
 
 
+RESOLUTION = 1e-6
+"""Seconds by which a timer counts as due. Added to a time it has to make another one, also after 200 years: where it does
+not, the loop asks for ever whether a timer is due that is due just now.
+"""
+
+
 class Stuck(RuntimeError):
     """Everything waits, and nothing that could end the waiting is under way."""
 
@@ -69,6 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._before = set(threading.enumerate())
         self._jumping = _Jumping(self._outside)
         super().__init__(self._jumping)
+        self._clock_resolution = RESOLUTION
 
     def time(self) -> float:
         return self._jumping.now
