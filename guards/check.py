@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from statecore.errors import DefinitionError
 from statecore.failures import Failure
 from statecore.guard import Pass, Question, Refuse, Side, Verdict
 from statecore.ledger import Ledger
@@ -43,11 +44,27 @@ def _given_by(question: Question[V]) -> str:
     return f"was made of what {', '.join(question.sources) or 'nobody'} gave"
 
 
+def _check(says: str, side: Side, holds: Callable[[V], bool], vouches: bool = False) -> Check[V]:
+    if not (isinstance(says, str) and says.strip()):
+        raise DefinitionError(
+            f"a check says {says!r}, expected what has to hold, in words: it is what a refusal prints"
+        )
+    if not callable(holds):
+        raise DefinitionError(f"check {says!r}: expected a function that says whether it holds, found {holds!r:.60}")
+    return Check(says, side, holds, vouches)
+
+
 def plausible(says: str, holds: Callable[[V], bool]) -> Check[V]:
-    """Before a call: a request for which `holds` is false starts no call, and the chart is given Refused."""
-    return Check(says, "before", holds)
+    """Before a call: a request for which `holds` is false starts no call, and the chart is given Refused.
+
+    Raises DefinitionError.
+    """
+    return _check(says, "before", holds)
 
 
 def quality(says: str, holds: Callable[[V], bool], *, vouches: bool = False) -> Check[V]:
-    """After a call: an output for which `holds` is false is Rejected; the next attempt is told why."""
-    return Check(says, "after", holds, vouches)
+    """After a call: an output for which `holds` is false is Rejected; the next attempt is told why.
+
+    Raises DefinitionError.
+    """
+    return _check(says, "after", holds, vouches)

@@ -7,13 +7,17 @@ value with nothing in it. Weakness: a field full of nonsense is not empty; `plau
 """
 
 from collections.abc import Sized
+from types import NoneType
 from typing import Any
 
 import attrs
 
+from statecore.errors import DefinitionError
 from statecore.failures import Failure
 from statecore.guard import Pass, Question, Refuse, Side, Verdict
+from statecore.hints import fields_of, is_class, spelled
 from statecore.ledger import Ledger
+from statecore.messages import members
 
 
 @attrs.frozen
@@ -30,6 +34,13 @@ class Required:
     def name(self) -> str:
         return f"required {', '.join(self.fields)}"
 
+    def unfit(self, cls: type) -> str:
+        """Which field no value of a class has."""
+        for field in self.fields:
+            if (gap := _gap(cls, field)) is not None:
+                return gap
+        return ""
+
     def ask(self, question: Question[Any], ledger: Ledger) -> Verdict:
         missing = [field for field in self.fields if _empty(_at(question.value, field))]
         if not missing:
@@ -43,10 +54,25 @@ class Required:
 
 
 def required(*fields: str) -> Required:
-    """Raises ValueError where no field is named."""
-    if not fields:
-        raise ValueError('expected the fields that are required, found none: write required("code")')
+    """Raises DefinitionError where no field is named."""
+    if not fields or not all(isinstance(field, str) and field for field in fields):
+        raise DefinitionError(
+            f'required{fields!r}: expected the names of the fields that are required: write required("code")'
+        )
     return Required(fields)
+
+
+def _gap(cls: type, field: str) -> str | None:
+    """What is missing on the way to a field; None where it is there, or may be."""
+    kinds: list[Any] = [cls]
+    for name in field.split("."):
+        classes = [kind for kind in kinds if is_class(kind)]
+        found = [each.type for kind in classes for each in fields_of(kind) if each.name == name]
+        if classes and not found and len(classes) == len(kinds):
+            known = ", ".join(dict.fromkeys(each.name for kind in classes for each in fields_of(kind)))
+            return f"`{field}`: {' or '.join(map(spelled, classes))} has no field `{name}` (it has {known}): name one of these"
+        kinds = [part for hint in found for part in members(hint) if part is not NoneType]
+    return None
 
 
 def _at(value: Any, field: str) -> Any:

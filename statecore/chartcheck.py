@@ -3,6 +3,7 @@ in triggers that never come.
 """
 
 import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -95,6 +96,7 @@ def _policies(chart: Chart, path: str, work: State | Part) -> None:
         _work(chart, path, work, specialist)
     for guard in work.guards:
         _guard(chart, path, guard)
+        _judges(chart, path, work, guard)
 
 
 def _wait(chart: Chart, node: Node, wait: Wait) -> None:
@@ -153,6 +155,16 @@ def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
                 f"`{path}`: guard `{guard.name}` lists {spelled(failure)} in its `fails`: derive it from Failure"
             )
         check_failure(failure)
+
+
+def _judges(chart: Chart, path: str, work: State | Part, guard: Guard[Any]) -> None:
+    """A guard is asked about what the work takes, or about what it gives."""
+    unfit: Callable[[type], str] = getattr(guard, "unfit", lambda cls: "")
+    first = work.specialists[0] if work.specialists else None
+    contracts = () if first is None else (first.takes,) if guard.side == "before" else first.gives
+    for contract in contracts:
+        if why := unfit(contract.cls):
+            chart.wrong(f"`{path}`: guard `{guard.name}` cannot judge a {contract.id}: {why}")
 
 
 def _given(specialist: Specialist[Any, Any]) -> str:

@@ -69,6 +69,11 @@ def _transition(
     says: str,
     reply: Callable[..., Any] | None,
 ) -> Transition:
+    if not (isinstance(target, State) or is_compound(target)):
+        raise DefinitionError(
+            f"a transition leads to {target!r:.60}, expected a state: write the state itself, not its name; it stands above"
+            " the transition"
+        )
     made = Transition(sources, target, on, cond, at_most, says, reply)
     for place in (*(sources or ()), target):
         place.touching.append(made)

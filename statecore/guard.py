@@ -73,7 +73,11 @@ Verdict = Pass | Refuse | Defer
 
 
 class Guard(Protocol[V_contra]):
-    """An after-guard that also has `vouches = True` makes the outputs that it passes trusted, in its name."""
+    """An after-guard that also has `vouches = True` makes the outputs that it passes trusted, in its name.
+
+    A guard that also has `unfit(cls)` is asked at the class statement, of each class that it will be asked about: why it
+    cannot judge its values, "" where it can.
+    """
 
     @property
     def name(self) -> str: ...

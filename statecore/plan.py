@@ -11,7 +11,7 @@ their requests; what it gives is held to the rules, and refused by the name of t
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar, get_type_hints
 
@@ -31,6 +31,9 @@ TIMEOUT = 600.0
 
 WIDTH = 8
 """Calls of a plan that are open at once where it does not say."""
+
+AT_LEAST = 1
+"""Calls of a plan that is made at run time, where it does not say: nothing planned is rather a mistake than a result."""
 
 AT_MOST = 200
 """Calls of a plan that is made at run time, where it does not say."""
@@ -124,7 +127,7 @@ class Plan:
     in the order of the plan, failures among them; `list[Missing]` the parts without a result. `complete`: a pure
     function of recorded values and of the assembly that gives what is missing in it, as a list of texts; none is good.
     `rules`: what a plan must keep. `on_failure`: stop, continue or partial. `conflicts`: how answers to one key are
-    settled that differ. `width`: calls open at once. `at_most`: calls, `depth`: calls in the longest chain.
+    settled that differ. `width`: calls open at once. `at_least`, `at_most`: calls, `depth`: calls in the longest chain.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Plan:
         on_failure: OnFailure = "stop",
         conflicts: "Settle | None" = None,
         width: int = WIDTH,
+        at_least: int = AT_LEAST,
         at_most: int = AT_MOST,
         depth: int = DEPTH,
     ) -> None:
@@ -145,7 +149,7 @@ class Plan:
         self.parts = tuple(_part(part) for part in (*parts, *listed("Plan", "of", of)))
         self.assemble, self.make, self.complete, self.conflicts = assemble, make, complete, conflicts
         self.rules, self.on_failure = listed("Plan", "rules", rules), on_failure
-        self.width, self.at_most, self.depth = width, at_most, depth
+        self.width, self.at_least, self.at_most, self.depth = width, at_least, at_most, depth
 
     def part(self, id: str, type: str) -> Part:
         """How a recorded part is called: that of its id where the plan is written out, else that of its type. Raises
@@ -276,22 +280,26 @@ class Broke:
     parts: tuple[str, ...] = ()
 
 
-def broken(nodes: Sequence[Node], at_most: int, depth: int, rules: Iterable[Rule]) -> Broke | None:
+def broken(nodes: Sequence[Node], plan: Plan) -> Broke | None:
     """The first rule that a plan breaks, in the order: its ids, their number, dependencies, order, depth, rules of its own."""
     counts = Counter(node.part for node in nodes)
     if twice := tuple(id for id, count in counts.items() if count > 1):
         return Broke("unique ids", f"expected one part of each id, found several called {_named(twice)}", twice)
-    if len(nodes) > at_most:
-        return Broke("at most", f"expected at most {at_most} parts, found {len(nodes)}")
+    if len(nodes) < plan.at_least:
+        return Broke("at least", f"expected at least {plan.at_least} in the plan, found {len(nodes)}")
+    if len(nodes) > plan.at_most:
+        return Broke("at most", f"expected at most {plan.at_most} parts, found {len(nodes)}")
     if lost := {node.part: each for node in nodes for each in node.after if each not in counts}:
         said = ", ".join(f"`{id}` waits for `{each}`" for id, each in list(lost.items())[:SHOWN])
         return Broke("known dependency", f"{said}, which is no part", tuple(lost))
     graph = Graph(nodes)
     if ring := graph.cycle():
         return Broke("acyclic", f"these wait for each other: {' after '.join((*ring, ring[0]))}", ring)
-    if len(chain := graph.longest()) > depth:
-        return Broke("depth", f"expected at most {depth} parts in a chain, found {len(chain)}: {_named(chain)}", chain)
-    for rule in rules:
+    if len(chain := graph.longest()) > plan.depth:
+        return Broke(
+            "depth", f"expected at most {plan.depth} parts in a chain, found {len(chain)}: {_named(chain)}", chain
+        )
+    for rule in plan.rules:
         if found := rule.broken(graph):
             return Broke(rule.name, f"{_named(found)} {'breaks' if len(found) == 1 else 'break'} it", found)
     return None

@@ -53,10 +53,12 @@ def _shape(plan: Plan, wrong: Wrong) -> None:
 
 
 def _bounds(plan: Plan, wrong: Wrong) -> None:
-    for name in ("width", "at_most", "depth"):
+    for name, least in (("width", 1), ("at_least", 0), ("at_most", 1), ("depth", 1)):
         value = getattr(plan, name)
-        if not (type(value) is int and value >= 1):
-            wrong(f"{name}={value!r}, expected a whole number from 1 up")
+        if not (type(value) is int and value >= least):
+            wrong(f"{name}={value!r}, expected a whole number from {least} up")
+    if plan.at_least > plan.at_most:
+        wrong(f"at_least={plan.at_least} is above at_most={plan.at_most}: no plan has so many parts and so few")
     if plan.on_failure not in get_args(OnFailure):
         wrong(f"on_failure={plan.on_failure!r}, expected {', '.join(get_args(OnFailure))}")
 
@@ -123,5 +125,5 @@ def _rules(plan: Plan, wrong: Wrong) -> None:
             wrong(
                 f"rule `{rule.name}` speaks of `{lost[0]}`, which no part does: expected one of {', '.join(sorted(types))}"
             )
-    if not plan.make and (found := broken(written(plan), plan.at_most, plan.depth, plan.rules)):
+    if not plan.make and (found := broken(written(plan), plan)):
         wrong(f"the plan breaks the rule `{found.rule}`: {found.why}")

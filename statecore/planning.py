@@ -107,7 +107,7 @@ def _made(plan: Plan, call: str, given: Any) -> tuple[CallPlanned, ...]:
     if not (isinstance(given, list | tuple) and all(isinstance(part, Part) for part in given)):
         raise TypeError(f"expected a list of Part(...), found {named(given)}")
     parts = tuple(_part(plan, call, part) for part in given)
-    if found := broken(parts, plan.at_most, plan.depth, plan.rules):
+    if found := broken(parts, plan):
         raise PlanRefused(found.rule, found.why, found.parts)
     return parts
 

@@ -19,7 +19,7 @@ from statecore.hints import named, spelled
 from statecore.messages import Signal
 from statecore.migration import Migration, declared
 from statecore.person import Person
-from statecore.plan import Part, Plan
+from statecore.plan import AT_LEAST, Part, Plan
 from statecore.planhandover import PlanOf
 from statecore.scan import scan
 from statecore.table import Table, compile_table, digest
@@ -169,7 +169,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         },
         "expects": {part.id: float(part.expects) for part in plan.parts},
         "on_failure": plan.on_failure,
-        "bounds": [plan.width, plan.at_most, plan.depth],
+        "bounds": [plan.width, plan.at_most, plan.depth, *([plan.at_least] if plan.at_least != AT_LEAST else [])],
         "rules": [rule.name for rule in plan.rules],
         "conflicts": plan.conflicts.name if plan.conflicts else "",
         **{name: fn.__name__ if fn else "" for name, fn in functions.items()},

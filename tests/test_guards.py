@@ -7,6 +7,7 @@ import pytest
 
 from guards import plausible, quality, required
 from statecore import Completed, Engine, Failed, State, Workflow, any_state, specialist
+from statecore.errors import DefinitionError
 from statecore.events import CallFailed, CallStarted
 from statecore.guard import Pass, Question, Refuse
 from statecore.ledger import Ledger
@@ -123,8 +124,28 @@ def test_required_looks_inside() -> None:
     assert guard.ask(question(Material(Code("x"))), Ledger()) == Pass()
     assert isinstance(guard.ask(question(Material(Code(""))), Ledger()), Refuse)
     assert isinstance(guard.ask(question(Material(None)), Ledger()), Refuse)
-    with pytest.raises(ValueError, match="found none"):
-        required()
+
+
+def test_required_fields_are_fields() -> None:
+    """Whether a class has them is seen before any run: also inside, and through what may be None or one of several."""
+
+    @attrs.frozen
+    class Material:
+        code: Code | None
+        either: Code | Wish
+
+    assert required("code.text", "code", "either.text").unfit(Material) == ""
+    assert required("code.txt").unfit(Material) == (
+        "`code.txt`: Code has no field `txt` (it has text, files): name one of these"
+    )
+    assert "has no field `length`" in required("either.length").unfit(Material)
+    assert "Material has no field `cod` (it has code, either)" in required("cod").unfit(Material)
+    for fields in ((), (3,), ("",)):
+        with pytest.raises(DefinitionError, match="expected the names of the fields"):
+            required(*fields)  # type: ignore[arg-type]
+    for check in (lambda: plausible("", bool), lambda: quality("good", None)):  # type: ignore[arg-type]
+        with pytest.raises(DefinitionError, match="expected"):
+            check()
 
 
 def test_a_quality_check_rejects_an_output_with_its_own_words() -> None:

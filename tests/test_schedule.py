@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from statecore import Completed, Failed, State, Workflow, any_state
 from statecore.decider import step
 from statecore.events import CallPlanned
+from statecore.failures import PlanRefused
 from statecore.messages import Start
 from statecore.plan import Part, Plan, broken, described, needs
 from statecore.run import Run
 from statecore.schedule import Graph, Progress
 from statecore.testing import play
 from statecore.testing.script import After
-from tests.plans import Job, Look, Seen, look
+from tests.plans import Look, Seen, look
 
 WIDTH = 4
 
@@ -209,7 +210,7 @@ def test_a_ring_is_found_and_is_one(nodes: Nodes, ring: set[str]) -> None:
 def test_a_deep_plan_needs_no_recursion() -> None:
     """Ten thousand parts in one chain are ordered, measured and refused without a deep stack."""
     nodes = Nodes(tuple(Node(f"n{n}", (f"n{n - 1}",) if n else (), 1.0) for n in range(10_000)))
-    found = broken(planned(nodes), 10_000, 50, ())
+    found = broken(planned(nodes), Plan(look, assemble=count, at_most=10_000, depth=50))
     assert found is not None and found.rule == "depth" and len(found.parts) == 10_000
 
 
@@ -231,9 +232,10 @@ def test_a_rule_is_broken_by_its_name(rule: Any, name: str) -> None:
             CallPlanned(f"s#1/{earlier}2", "other", (earlier,), says="goes between them"),
             CallPlanned(f"s#1/{later}", later, (f"{earlier}2",), says="looks at it"),
         ]
-    assert broken(parts, 10, 10, [rule]) is None
+    plan = Plan(look, assemble=count, rules=[rule])
+    assert broken(parts, plan) is None
     worse = [attrs.evolve(part, after=(), says="x") if part.type in kinds else part for part in parts]
-    found = broken(worse, 10, 10, [rule])
+    found = broken(worse, plan)
     assert found is not None and found.rule == name and set(found.parts) <= {"review", "test"}
 
 
@@ -264,7 +266,17 @@ class Refusing:
         return None
 
 
-def test_a_job_without_files_is_a_plan_without_parts() -> None:
-    """A plan that is made of nothing is over at once."""
-    assert play(Scheduled, Nodes(())).result == Count(0)
-    assert Job("x").files == ()
+class Idle(Workflow[Nodes], version="1"):
+    """Nothing to do is a result here."""
+
+    working = State(Plan(of=[look], make=as_parts, assemble=count, at_least=0), initial=True)
+    worked = State(final=True)
+    done = working.to(worked, on=Completed[Count])
+    failed = any_state.to(worked, on=Failed)
+
+
+def test_a_plan_of_nothing_is_refused_unless_it_may_be() -> None:
+    """A planner that forgot to plan does not complete the work; where nothing to do is a result, it is over at once."""
+    assert play(Scheduled, Nodes(())).result == PlanRefused("at least", "expected at least 1 in the plan, found 0")
+    assert play(Idle, Nodes(())).result == Count(0)
+    assert Idle.machine.fingerprint != Scheduled.machine.fingerprint

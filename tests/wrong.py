@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from guards import required
 from statecore import (
     Completed,
     Compound,
@@ -1802,6 +1803,23 @@ def person_who_is_asked_twice() -> None:
         sent = State(final=True)
         answered = asking.to(sent, on=Completed[Review])
         gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
+def target_by_its_name() -> None:
+    """A transition leads to a state, not to what it is called."""
+    State(triage, initial=True).to("sent", on=Completed[Triage])  # type: ignore[arg-type]
+
+
+@wrong
+def guard_that_asks_for_a_field_that_is_not_there() -> None:
+    """What a guard will be asked about is known at the class statement."""
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True, guards=[required("subject", "txt")])
+        sent = State(final=True)
+        triaged = triaging.to(sent, on=Completed[Triage])
+        gave_up = triaging.to(sent, on=Failed)
 
 
 @wrong

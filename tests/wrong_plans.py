@@ -45,6 +45,12 @@ def declared(plan: Any, **options: Any) -> None:
         gave_up = any_state.to(checked, on=Failed)
 
 
+@wrong
+def bounds_that_no_plan_keeps() -> None:
+    """At least more than at most."""
+    declared(Plan(look, assemble=sum_up, at_least=3, at_most=2))
+
+
 @attrs.frozen
 class Longer(Look):
     more: str = ""
