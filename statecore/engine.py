@@ -15,7 +15,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from statecore import hearing
 from statecore.asks import LABELS
@@ -36,7 +36,11 @@ from statecore.run import Run
 from statecore.signals import Answer
 from statecore.standing import migrating
 from statecore.table import payload_types
+from statecore.tasks import GRACE
 from statecore.workflow import Machine, Workflow
+
+if TYPE_CHECKING:
+    from statecore.mailbox import Door
 
 T = TypeVar("T")
 
@@ -57,7 +61,8 @@ class Engine:
     log.
 
     `workflows`: those whose runs it may take up. `guards`: asked for every call, before those of its state.
-    `clock`, `ids`: ports.
+    `clock`, `ids`: ports. `serve`: as long as its block runs, the commands of this user that must write (`answer`, `signal`,
+    `cancel` and the like) are carried out here, over a socket beside the log.
     """
 
     def __init__(
@@ -68,12 +73,19 @@ class Engine:
         guards: Iterable[Guard[Any]] = (),
         clock: Clock | None = None,
         ids: Callable[[], str] = fresh_id,
+        serve: bool = True,
     ) -> None:
         self.log, self.registry, self.clock, self.ids = log, Registry(workflows), clock or SystemClock(), ids
         self._core = Core(log, self.registry, guards, self.clock)
         self.ledger = self._core.ledger
+        self._serves = serve
+        self._door: Door | None = None
 
     async def __aenter__(self) -> Self:
+        if self._serves:
+            from statecore.operations import serve  # what others may ask for is loaded where somebody can ask
+
+            self._door = serve(self)
         return self
 
     async def __aexit__(
@@ -281,6 +293,8 @@ class Engine:
         """
         core = self._core
         core.closing = True
+        if self._door is not None:
+            self._door.shut()
         core.turns.close()
         core.acts.close()
         try:
@@ -290,4 +304,6 @@ class Engine:
             core.flights.dispatcher.stop()
             await core.tasks.stop()
             core.runs.tell_all()
+            if self._door is not None:
+                await self._door.leave(GRACE)
             await self.log.close()

@@ -45,7 +45,7 @@ from statecore.checkpoint import Checkpoint
 from statecore.errors import BadInput, LogError
 
 __all__ = [
-    "GENESIS", "Append", "Batch", "Flaw", "KeepsCheckpoints", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salts", "link",
+    "GENESIS", "Append", "Batch", "Flaw", "InFile", "KeepsCheckpoints", "Log", "MemoryLog", "Row", "StreamInfo", "Turn", "fresh_salts", "link",
     "sealed",
 ]  # fmt: skip
 
@@ -133,6 +133,16 @@ class KeepsCheckpoints(Protocol):
 
     async def checkpoints(self, stream: str) -> list[Checkpoint]:
         """Those of a stream, by version."""
+        ...
+
+
+@runtime_checkable
+class InFile(Protocol):
+    """What a log may do besides: lie in a file that other processes read, and that one of them writes."""
+
+    @property
+    def held(self) -> Path | None:
+        """The file, where it is this process that writes it; None where it only reads."""
         ...
 
 

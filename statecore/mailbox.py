@@ -182,6 +182,15 @@ class Door:
             task.cancel()
         await self.quiet()
 
+    async def leave(self, patience: float) -> None:
+        """Let nobody in any more. Whoever has not asked yet is sent away; what was asked has so many seconds to end."""
+        self.shut()
+        for task in self.silent:
+            task.cancel()
+        if self.busy:
+            await asyncio.wait(self.busy, timeout=patience)
+        self.abandon()
+
     def abandon(self) -> None:
         for task in (*self.silent, *self.busy):
             task.cancel()

@@ -18,6 +18,8 @@ from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
 from statecore.hints import spelled
+from statecore.log import InFile
+from statecore.mailbox import Door, beside
 from statecore.strictjson import parse
 from statecore.versions import full_id, name_of
 
@@ -61,6 +63,21 @@ class Operator:
                 found[run] = await self.engine.wait(run, follow=run in self._followed)
         below = {child: self.engine.parked(child) for run in found.values() for child in self.engine.below(run)}
         return {**{child: why for child, why in below.items() if why}, **{run: self.engine.parked(run) for run in runs}}
+
+
+def serve(engine: Engine) -> Door | None:
+    """Take the requests of other processes at the socket beside the log; None where no other process can read it, or no
+    socket can be made.
+    """
+    held = engine.log.held if isinstance(engine.log, InFile) else None
+    if held is None:
+        return None
+    door = Door(beside(held), Operator(engine))
+    try:
+        door.open()
+    except OSError:
+        return None
+    return door
 
 
 async def _start(engine: Engine, request: Request) -> list[str]:

@@ -95,7 +95,7 @@ async def carry_out(
 
 async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
     async with (
-        Engine(log, known) as engine,
+        Engine(log, known, serve=False) as engine,
         keeping(log, keep(), engine.clock),
         _telling(log, await log.end(), progress.say),
     ):

@@ -117,6 +117,10 @@ class SqliteLog(Reading):
         log._task.add_done_callback(_running.discard)
         return log
 
+    @property
+    def held(self) -> Path | None:
+        return self.path if self._lock is not None else None
+
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
         self._writable()
         turns: tuple[Turn, ...] = await self._queued(partial(Job, batch, drafts_of(batch, self._salts)))

@@ -134,7 +134,7 @@ class _Trial:
         return await _ended(engine, log, script)
 
     def _engine(self, log: MemoryLog, script: Script[Any], clock: VirtualClock | None = None) -> Engine:
-        return Engine(log, [script.workflow], guards=self.guards, clock=clock or VirtualClock())
+        return Engine(log, [script.workflow], guards=self.guards, clock=clock or VirtualClock(), serve=False)
 
     # -- kills
 

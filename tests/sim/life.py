@@ -163,7 +163,7 @@ class Simulation:
         if self.cut_commit:
             self.world.odd += await half_written(log)
         clock = self.world if self.options.jumping_port else SystemClock()
-        self.engine = engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock)
+        self.engine = engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock, serve=False)
         self.asking = [asyncio.ensure_future(self._ask(engine, wish)) for wish in self.wishes if not wish.done]
         await engine.resume()
         if death and death.how == "closed":
