@@ -6,7 +6,7 @@ machine was asleep.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 import attrs
@@ -27,7 +27,6 @@ class Alarms:
     _heap: list[tuple[float, str]] = attrs.field(factory=list)
     _timer: asyncio.TimerHandle | None = None
     _until: float = float("inf")
-    _followers: dict[str, list[asyncio.Future[None]]] = attrs.field(factory=dict)
 
     def set(self, run: str, due: float, last: float) -> None:
         """`last`: the time of the run's last turn. A clock that was put back behind it makes no wait longer than it was
@@ -43,27 +42,7 @@ class Alarms:
         self._sleep(now)
 
     def drop(self, run: str) -> None:
-        if self._set.pop(run, None):
-            self._tell(run)
-
-    async def passed(self, *runs: str) -> None:
-        """Wait until the time that is set for one of these runs is over, or no more what it waits for."""
-        if all(run in self._set for run in runs):
-            following: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            for run in runs:
-                self._followers.setdefault(run, []).append(following)
-            await following
-
-    def _tell(self, run: str) -> None:
-        for following in self._followers.pop(run, ()):
-            if not following.done():
-                following.set_result(None)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._set)
-
-    def __contains__(self, run: str) -> bool:
-        return run in self._set
+        self._set.pop(run, None)
 
     def stop(self) -> None:
         for run in list(self._set):
@@ -91,5 +70,4 @@ class Alarms:
             if (found := self._set.get(run)) and found[0] == when:
                 del self._set[run]
                 self.ring(run, found[1])
-                self._tell(run)
         self._sleep(now)

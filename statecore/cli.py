@@ -59,7 +59,7 @@ _run_if_any: Decorator = click.argument("name", metavar="[RUN]", required=False)
 _follow: Decorator = click.option(
     "--follow",
     is_flag=True,
-    help="Stay through waits and deadlines, however long; else they are left to a later resume.",
+    help="Stay until it is finished, through waits, deadlines and questions; else these are left to a later resume.",
 )
 _by: Decorator = click.option("--by", required=True, help="Who says so.")
 

@@ -13,7 +13,8 @@ Here is what a user asks for. How it is done is in the parts of `core.py`.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -23,8 +24,8 @@ from statecore.child import waiting
 from statecore.clock import Clock, SystemClock
 from statecore.contract import Contract, contract_of
 from statecore.core import Core
-from statecore.errors import BadInput, Conflict, LogError, Unreadable
-from statecore.family import descendants, named_like_a_child
+from statecore.errors import BadInput, Conflict, LogError, NotPossible, RunExists, Unreadable
+from statecore.family import named_like_a_child
 from statecore.fork import fork
 from statecore.guard import Guard
 from statecore.log import Append, Log
@@ -54,6 +55,17 @@ def fresh_id() -> str:
     """Twelve letters and digits, 60 random bits: short enough to type, and a clash is refused by the log."""
     drawn = secrets.randbits(60)
     return "".join(_ALPHABET[drawn >> place & 31] for place in range(0, 60, 5))
+
+
+@contextmanager
+def _new(run: str) -> Iterator[None]:
+    """A run of that id begins."""
+    try:
+        yield
+    except Conflict as taken:
+        if taken.stream != run:
+            raise
+        raise RunExists(run, taken.found) from None
 
 
 class Engine:
@@ -102,7 +114,7 @@ class Engine:
         it is not.
 
         Raises BadInput where `value` is not what the workflow takes, or id or tenant cannot be kept (or the id is one of
-        a child run), Conflict where the id is taken, LogError.
+        a child run), RunExists where the id is taken, LogError.
         """
         machine = self.registry.add(workflow)
         id = run or self.ids()
@@ -114,44 +126,53 @@ class Engine:
         if named_like_a_child(id):
             raise BadInput(f"a run cannot be called {id!r}, like the child of another: give it a name of its own")
         begin = self._core.turns.begin(machine, Start(id, value, self.clock.now(), tenant, trusted=trusted))
-        await self._core.tasks.shielded(begin)
+        with _new(id):
+            await self._core.tasks.shielded(begin)
         return id
 
     async def run(
-        self, workflow: type[Workflow[T]], value: T, *, run: str = "", tenant: str = "", follow: bool = False
+        self,
+        workflow: type[Workflow[T]],
+        value: T,
+        *,
+        run: str = "",
+        tenant: str = "",
+        trusted: str = "",
+        follow: bool = False,
     ) -> Run:
-        """Begin a run and wait until it is at rest. `follow`: as for `wait`."""
-        return await self.wait(await self.start(workflow, value, run=run, tenant=tenant), follow=follow)
+        """Begin a run and wait until it is at rest. As for `start` and `wait`."""
+        return await self.wait(
+            await self.start(workflow, value, run=run, tenant=tenant, trusted=trusted), follow=follow
+        )
 
     async def wait(self, run: str, *, follow: bool = False) -> Run:
         """The run as soon as it is at rest: finished, parked, or waiting for what is not this engine's to do, a person,
         a signal, a `Wait` or a deadline. The next attempt of a call is waited for.
 
-        `follow`: through its waits and deadlines too, however long, until it is finished or nothing more is timed.
-        Raises UnknownRun; LogError where the log failed meanwhile.
+        `follow`: through all of that too, however long, until it is finished or parked, or the engine is closed. Raises
+        UnknownRun; LogError where the log failed meanwhile.
         """
-        core, alarms = self._core, self._core.acts.alarms
-        found = await core.runs.rest(run)
-        # An alarm may have rung between a run's coming to rest and its follower's hearing of it.
-        while follow and not found.outcome and ((timed := self._timed(run)) or core.runs.working(run)):
-            if timed:
-                await alarms.passed(*timed)
-            if core.closing:
-                break
-            for name in timed:
-                if name == run or name not in alarms:
-                    await self._take_up(name)
-            found = await core.runs.rest(run)
+        runs = self._core.runs
+        found = await runs.rest(run)
+        while follow and not (found.outcome or found.condition == "parked" or self.parked(run) or self._core.closing):
+            await runs.stirring(run)
+            found = await runs.rest(run)
         return found
-
-    def _timed(self, run: str) -> list[str]:
-        """Which of a run and those that stand below it wait for a time."""
-        alarms = self._core.acts.alarms
-        return [*([run] if run in alarms else []), *descendants(run, alarms)]
 
     async def state(self, run: str) -> Run:
         """The run as it is now. Raises UnknownRun, Unreadable."""
         return await self._core.runs.state(run)
+
+    async def result(self, run: str) -> Any:
+        """The value that a finished run ended on, as an object of its class.
+
+        Raises UnknownRun, UnknownWorkflow; NotPossible where it is not finished, or ended on no value.
+        """
+        found = await self.state(run)
+        if found.result is None:
+            why = "ended on no value" if found.outcome else "a result comes with the end of a run: `wait` for it"
+            raise NotPossible(f"{run} is {found.condition} and has no result: {why}")
+        return self.registry.of(found).read(found.result)
 
     def parked(self, run: str) -> str:
         """Why this engine can do nothing with a run that it holds; "" where it can."""
@@ -239,7 +260,8 @@ class Engine:
         Raises as `statecore.fork.fork` does. Where its workflow is not loaded, the new run is there and parked.
         """
         id = new or self.ids()
-        await self._core.tasks.shielded(self._fork(run, at, id, by, why))
+        with _new(id):
+            await self._core.tasks.shielded(self._fork(run, at, id, by, why))
         return id
 
     async def _fork(self, run: str, at: int, new: str, by: str, why: str) -> None:
@@ -297,6 +319,7 @@ class Engine:
             self._door.shut()
         core.turns.close()
         core.acts.close()
+        core.runs.stir_all()
         try:
             await core.tasks.end_by_themselves()
         finally:

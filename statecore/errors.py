@@ -11,6 +11,7 @@
 ├── `NotPossible`            the run is not in a condition in which this can be done
 └── `LogError`
     ├── `Conflict`           the stream moved since it was read; nothing was written
+    │   └── `RunExists`      a run is to begin under an id that one has already
     ├── `LogHeld`            another process holds the log for writing
     ├── `LogFailed`          the storage failed; whether the last append was committed is unknown until the log is opened again
     ├── `ForeignLog`         the file is a database, but not one of ours, or no database at all
@@ -72,6 +73,14 @@ class Conflict(LogError):
             f"{stream} was expected at version {expected} and is at {found}: read it again and decide anew"
         )
         self.stream, self.expected, self.found = stream, expected, found
+
+
+class RunExists(Conflict):
+    """A run of that id is there. Nothing was begun."""
+
+    def __init__(self, stream: str, found: int) -> None:
+        super().__init__(stream, 0, found)
+        self.args = (f"there is a run {stream} already: give the new one an id of its own, or none",)
 
 
 class LogHeld(LogError): ...

@@ -112,6 +112,7 @@ class HeldRuns:
         self.taking_up: dict[str, asyncio.Future[None]] = {}
         self.starting: dict[str, asyncio.Event] = {}
         self._resting: dict[str, Held] = {}
+        self._followers: dict[str, list[asyncio.Future[None]]] = {}
         self._users = 0
 
     # -- taking up
@@ -212,6 +213,8 @@ class HeldRuns:
         held.users += 1
         self._users += 1
         self._resting.pop(held.run.id, None)
+        if self._followers:
+            self._stir(held.run.id)
 
     def release(self, held: Held) -> None:
         held.users -= 1
@@ -223,16 +226,32 @@ class HeldRuns:
 
     async def rest(self, run: str) -> Run:
         """A run as soon as it is at rest. Raises UnknownRun, and LogError where the log failed meanwhile."""
+        if self._core.broken is not None:
+            raise self._core.broken
         held = self.held.get(run)
         if held is None:
             return await self.state(run)
-        if self._core.broken is not None:
-            raise self._core.broken
         if not self.at_rest(held):
             done = asyncio.get_running_loop().create_future()
             held.waiters.append(done)
             await done
         return held.run
+
+    async def stirring(self, run: str) -> None:
+        """Until something is under way with a run that is at rest, or the engine is closed or broken."""
+        if not self.working(run):
+            following = asyncio.get_running_loop().create_future()
+            self._followers.setdefault(run, []).append(following)
+            await following
+
+    def _stir(self, run: str) -> None:
+        for following in self._followers.pop(run, ()):
+            if not following.done():
+                following.set_result(None)
+
+    def stir_all(self) -> None:
+        for run in list(self._followers):
+            self._stir(run)
 
     def at_rest(self, held: Held) -> bool:
         busy = held.users or held.flights or held.timers or not held.ready
@@ -298,6 +317,7 @@ class HeldRuns:
     def tell_all(self) -> None:
         for held in self.held.values():
             held.tell(self._core.broken)
+        self.stir_all()
 
     # -- work for a run
 

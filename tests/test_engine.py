@@ -30,6 +30,7 @@ from statecore.errors import (
     Conflict,
     LogFailed,
     NotPossible,
+    RunExists,
     UnknownCall,
     UnknownRun,
     UnknownSpecialist,
@@ -72,6 +73,7 @@ from tests.crew import (
     twin,
     typed,
 )
+from tests.playground import Done, Errand, Quick
 
 GOOD: dict[str, Any] = {"sell": [Bill(1.0)]}
 JOB = Job("oak")
@@ -1331,3 +1333,19 @@ async def test_a_typed_failure_reaches_its_own_target_through_the_engine(log: Lo
         assert run.config.states == (target,)
     refused = await events(log, run.id, CallRefused)
     assert refused == []
+
+
+async def test_an_id_that_is_taken_is_said_so() -> None:
+    """Of a run that is begun and of one that is forked; nothing is written, and a result is there once a run is over."""
+    async with Engine(MemoryLog(), [Quick]) as engine:
+        await engine.run(Quick, Errand(text="tea"), run="r", trusted="the desk")
+        with pytest.raises(RunExists, match="there is a run r already: give the new one an id of its own"):
+            await engine.start(Quick, Errand(), run="r")
+        await engine.fork("r", 3, by="me", why="again", new="s")
+        with pytest.raises(RunExists, match="there is a run s already"):
+            await engine.fork("r", 3, by="me", why="again", new="s")
+        assert (await engine.state("r")).values[0].trusted == "the desk"
+        assert await engine.result("r") == Done("tea")
+        await engine.start(Quick, Errand(seconds=3600), run="t")
+        with pytest.raises(NotPossible, match="t is running and has no result"):
+            await engine.result("t")

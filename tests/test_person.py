@@ -181,7 +181,7 @@ def test_an_answer_comes_days_and_restarts_later() -> None:
     async def waits(clock: VirtualClock) -> None:
         engine = Engine(log, [Clarified], clock=clock)
         await engine.resume()
-        assert (await engine.wait("run", follow=True)).condition == "waiting"
+        assert (await engine.wait("run")).condition == "waiting"
 
     async def answered(clock: VirtualClock) -> None:
         async with Engine(log, [Clarified], clock=clock) as engine:

@@ -20,7 +20,9 @@ from statecore import (
     Done,
     Elapsed,
     Failed,
+    Newest,
     Parallel,
+    Person,
     State,
     Wait,
     Workflow,
@@ -58,6 +60,10 @@ class Sent:
     text: str
 
 
+def newest(sent: Newest[Sent]) -> Sent:
+    return sent
+
+
 @specialist("post", version="1", effect="pure")
 async def post(letter: Letter) -> Sent:
     return Sent(letter.text)
@@ -67,6 +73,25 @@ async def post(letter: Letter) -> Sent:
 async def hang(letter: Letter) -> Sent:
     await asyncio.sleep(400 * DAY)
     return Sent(letter.text)
+
+
+@specialist("send", version="1", fails=[OutcomeUnknown])
+async def send(sent: Sent) -> Sent:
+    raise OutcomeUnknown("the line broke")
+
+
+class Waiting(Workflow[Letter], version="1"):
+    """Wait for a word, ask somebody, and send what cannot be known."""
+
+    waiting = State(initial=True)
+    asking = State(Person("reader", version="1", takes=Sent, gives=Sent))
+    sending = State(send, give=newest)
+    over = State(final=True)
+    lost = State(final=True, outcome="failed")
+    told = waiting.to(asking, on=Signal[Sent])
+    read = asking.to(sending, on=Completed[Sent])
+    sent = sending.to(over, on=Completed[Sent])
+    gave_up = any_state.to(lost, on=Failed)
 
 
 class Resting(Workflow[Letter], version="1"):
@@ -366,6 +391,29 @@ def test_wait_and_follow() -> None:
             await engine.cancel("cancelled", by="me", why="enough")
             assert (await follower).outcome == "cancelled" and clock.now() == EPOCH + 4 * DAY
             assert not engine._core.acts.alarms._set
+
+    virtually(work)
+
+
+def test_to_follow_is_to_the_end() -> None:
+    """Through what people are asked and through signals too; a run that is parked is given to whoever follows it."""
+
+    async def work(clock: VirtualClock) -> None:
+        async with Engine(MemoryLog(), [Waiting], clock=clock) as engine:
+            await engine.start(Waiting, Letter(), run="run")
+            follower = asyncio.create_task(engine.wait("run", follow=True))
+            await asyncio.sleep(DAY)
+            assert not follower.done()
+            await engine.signal("run", Sent("go on"))
+            await asyncio.sleep(DAY)
+            assert not follower.done() and (await engine.state("run")).config.states == ("asking",)
+            await engine.answer("run", "asking", Sent("yes"), by="ana", why="read it")
+            assert (await follower).condition == "parked"
+            settled = asyncio.create_task(engine.answer("run", "sending", Sent("it"), by="ana", why="it is there"))
+            assert (await engine.wait("run", follow=True)).condition in ("parked", "completed")
+            await settled
+            assert (await engine.wait("run", follow=True)).outcome == "completed"
+            assert await engine.result("run") == Sent("it")
 
     virtually(work)
 

@@ -94,11 +94,8 @@ async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequen
             break
         else:
             limit = None if said is None else said[0] - engine.clock.now()
-            passing = (
-                engine._core.acts.alarms.passed(RUN) if RUN in engine._core.acts.alarms else asyncio.Event().wait()
-            )
             with suppress(TimeoutError):
-                await asyncio.wait_for(passing, limit)
+                await asyncio.wait_for(engine._core.runs.stirring(RUN), limit)
     for signal in left:
         await engine.signal(RUN, signal)
         run = await engine.wait(RUN)
