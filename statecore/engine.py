@@ -871,7 +871,7 @@ class Engine:
 
     async def _take_up_call(self, held: _Held, call: Call) -> None:
         """A deferred call without a wake is asked for at once: what it waited for may have ended with the process."""
-        if call.status is CallState.STARTED and not call.kind:
+        if call.copied or (call.status is CallState.STARTED and not call.kind):
             await self._take(held, Interrupted(call.id, self.clock.now()))
         elif call.status is CallState.DEFERRED and call.wake is None:
             await self._take(held, Elapsed(call=call.id, at=self.clock.now()))
