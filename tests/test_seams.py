@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from statecore import Completed, Engine, Failed, Part, Person, Plan, State, Workflow, any_state, child, specialist
+from statecore import Call, Completed, Engine, Failed, Part, Person, Plan, State, Workflow, any_state, child, specialist
 from statecore.asks import asks
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, verify
@@ -100,3 +100,46 @@ async def test_such_a_plan_is_taken_up_again(cancelled: bool) -> None:
         assert run.outcome == "completed"
     assert await asks(log, engine.registry) == []
     assert await verify(log, engine.registry) == []
+
+
+@specialist("stumble", version="1", effect="pure")
+async def stumble(page: Page, call: Call) -> Note:
+    if call.run.endswith("/apart"):
+        raise ValueError("the first time")
+    return Note(call.run)
+
+
+class Stumbling(Workflow[Page], version="1"):
+    """It fails in its first attempt."""
+
+    looking = State(stumble, initial=True)
+    looked = State(final=True)
+    lost = State(final=True, outcome="failed")
+    seen = looking.to(looked, on=Completed[Note])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+def alike(page: Page) -> list[Part]:
+    return [Part(child(Stumbling), id=id, request=page) for id in ("apart", "apart~2", "apart~", "apart~~2")]
+
+
+class Alike(Workflow[Page], version="1"):
+    """Parts whose names look like the attempts of each other."""
+
+    checking = State(Plan(of=[Part(child(Stumbling), attempts=2)], make=alike, assemble=all_notes), initial=True)
+    checked = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = checking.to(checked, on=Completed[Notes])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+async def test_the_child_of_a_part_is_no_further_attempt_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a planner calls its parts, each of their children has a name of its own."""
+    monkeypatch.setattr("statecore.decider.RETRY_BASE", 0.001)
+    log = MemoryLog()
+    async with Engine(log, [Alike]) as engine:
+        run = await engine.run(Alike, Page("owls"), run="r")
+        assert run.outcome == "completed", run.why
+        names = [info.name.removeprefix("r/checking#1/") for info in await log.streams() if info.name != "r"]
+        assert sorted(names) == ["apart", "apart~2", "apart~~", "apart~~2", "apart~~~~2"]
+        assert await verify(log, engine.registry) == []
