@@ -129,6 +129,9 @@ class Stamping(Workflow[Plank], version="1"):
     gave_up = any_state.to(lost, on=Failed)
 
 
+asked, stamped = child(Asking), child(Stamping)
+
+
 def about(clerk: Word, saw: Plank) -> Plank:
     return Plank(f"{saw.wood}, {clerk.text}")
 
@@ -154,8 +157,8 @@ class Milling(Workflow[Order], version="1", within=86_400):
                     Part(saw, attempts=2, expects=3.0, says="saw it"),
                     stamp,
                     Part(clerk, fallback=[deputy], says="ask what it is for"),
-                    Part(child(Asking), id="asked"),
-                    Part(child(Stamping), id="stamped"),
+                    Part(asked, id="asked"),
+                    Part(stamped, id="stamped"),
                     Part(store, after=["saw", "clerk"], give=about),
                     assemble=chair,
                     on_failure="partial",

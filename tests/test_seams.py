@@ -1,14 +1,31 @@
 """Where features meet: people and other workflows as parts of a plan."""
 
+from typing import Any
+
 import attrs
 import pytest
 
-from statecore import Call, Completed, Engine, Failed, Part, Person, Plan, State, Workflow, any_state, child, specialist
+from statecore import (
+    Call,
+    Completed,
+    Elapsed,
+    Engine,
+    Failed,
+    Part,
+    Person,
+    Plan,
+    State,
+    Workflow,
+    any_state,
+    child,
+    specialist,
+)
 from statecore.asks import asks
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, verify
 from statecore.run import Run
-from statecore.testing import play, survives
+from statecore.testing import After, ScriptError, play, scripted, survives
+from tests.mill import Asking, Chair, Plank, Stamping, Word, asked, chair, deputy, saw, stamp, stamped
 
 
 @attrs.frozen
@@ -143,3 +160,45 @@ async def test_the_child_of_a_part_is_no_further_attempt_of_another(monkeypatch:
         names = [info.name.removeprefix("r/checking#1/") for info in await log.streams() if info.name != "r"]
         assert sorted(names) == ["apart", "apart~2", "apart~~", "apart~~2", "apart~~~~2"]
         assert await verify(log, engine.registry) == []
+
+
+class Commissioned(Workflow[Plank], version="1", within=86_400):
+    """A plan of a person, an effect, and two children: one asks somebody, the other has an effect."""
+
+    making = State(
+        Plan(deputy, stamp, Part(asked, id="asked"), Part(stamped, id="stamped"), assemble=chair), initial=True
+    )
+    made = State(final=True)
+    missed = State(final=True, outcome="partial")
+    lost = State(final=True, outcome="failed")
+    done = making.to(made, on=Completed[Chair])
+    late = any_state.to(missed, on=Elapsed)
+    gave_up = any_state.to(lost, on=Failed)
+
+
+def commissioned() -> dict[Any, Any]:
+    """What everybody does: those whom a child asks, and what it calls, in the script of the child."""
+    return {
+        deputy: After(60, Word("mine")),
+        stamp: stamp,
+        asked: scripted(Asking, {deputy: After(3600, Word("theirs")), saw: saw}),
+        stamped: scripted(Stamping, {stamp: stamp}),
+    }
+
+
+def test_people_whom_a_child_asks_answer_as_its_script_says() -> None:
+    """Each in their own time, which passes for the run that waits for them too."""
+    played = play(Commissioned, Plank("oak"), commissioned())
+    assert played.result == Chair(("deputy: mine", "asked: theirs and sawn oak", "stamp 64", "stamp 64"))
+    assert played.seconds == 3600
+
+
+def test_what_a_kill_parks_in_a_child_is_settled_before_time_passes() -> None:
+    """A run with a deadline, whose effects are its own and those of a child, survives a kill at every turn of each."""
+    assert survives(Commissioned, Plank("oak"), commissioned()).kills > 15
+
+
+def test_a_script_of_a_child_stands_where_it_is_played() -> None:
+    """Under a call it would be taken for what the call gives: it is refused, with where it belongs."""
+    with pytest.raises(ScriptError, match="a child has its script under its state, or under its specialist"):
+        play(Commissioned, Plank("oak"), {"making#1/asked": scripted(Asking, {deputy: Word("w"), saw: saw})})
