@@ -21,10 +21,10 @@ from statecore.switches import switch
 from statecore.testing.survival import _copied
 from statecore.testing.virtual import VirtualClock, run_virtual
 from statecore.transfer import exported, restore
-from tests.mill import Lasting, Milling, Order, Rush, Stamp, Word
+from tests.mill import Lasting, Later, Milling, Order, Rush, Stamp, Word
 
 SEEDS = int(os.environ.get("STATECORE_WALKS", "16"))
-STEPS = 30
+STEPS = 40
 ABLE = ("sort", "saw", "stamp", "store", "clerk", "deputy", "Asking", "Stamping")
 
 
@@ -38,19 +38,30 @@ class Walk:
 
     def opened(self, log: MemoryLog) -> Engine:
         self.log = log
-        self.engine = Engine(log, [Milling], clock=VirtualClock())
+        self.engine = Engine(log, [Milling, Later], clock=VirtualClock())
         return self.engine
 
     async def names(self) -> list[str]:
         return [info.name for info in not_system(await self.log.streams())]
 
-    async def some(self) -> str:
-        return self.chance.choice(await self.names())
+    async def some(self, upper: bool = False) -> str:
+        """One of the runs, or of those that nobody called."""
+        return self.chance.choice([name for name in await self.names() if not (upper and "/" in name)])
 
     async def step(self) -> None:
         steps = (
-            *(self.start, self.later, self.later, self.answer, self.answer, self.settle, self.signal),
-            *(self.cancel, self.fork, self.toggle, self.restart, self.kill, self.move, self.erase),
+            *(
+                self.start,
+                self.later,
+                self.later,
+                self.answer,
+                self.answer,
+                self.answer,
+                self.settle,
+                self.signal,
+                self.signal,
+            ),
+            *(self.cancel, self.fork, self.toggle, self.migrate, self.restart, self.kill, self.move, self.erase),
         )
         step = self.chance.choice(steps) if await self.names() else self.start
         self.told.append(step.__name__)
@@ -76,7 +87,7 @@ class Walk:
 
     async def signal(self) -> None:
         said = self.chance.choices((Rush("r"), Word("shut"), Order("stop")), (5, 3, 1))[0]
-        await self.engine.signal(await self.some(), said, by="ben", id=str(self.chance.randint(1, 3)))
+        await self.engine.signal(await self.some(upper=True), said, by="ben", id=str(self.chance.randint(1, 3)))
 
     async def cancel(self) -> None:
         if self.chance.random() < 0.3:
@@ -91,6 +102,12 @@ class Walk:
         name, now = self.chance.choice(ABLE), self.engine.clock.now()
         await switch(self.log, name, self.chance.random() < 0.6, now, by="ana", why="w")
         await self.engine.reconfigure()
+
+    async def migrate(self) -> None:
+        await self.engine.drain()
+        run = await self.some(upper=True)
+        await self.engine.migrate(run, Later, by="ops", why="the next release")
+        await self.engine.resume(run)
 
     async def restart(self) -> None:
         await self.engine.close()
@@ -159,9 +176,15 @@ async def walk(seed: int) -> None:
     await walk.ended()
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes a run up begins at a checkpoint."""
+    monkeypatch.setattr("statecore.checkpoint.EVERY", 3)
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_whatever_is_done_in_any_order_is_decided_again_and_comes_to_an_end(seed: int) -> None:
-    """Starts, answers, signals, forks, cancellations, specialists off and on, restarts, deaths, moves to another log and
+    """Starts, answers, signals, forks, cancellations, migrations, specialists off and on, restarts, deaths, moves to another log and
     erasures: after each the log holds and is the run that the engine has; at last every run is over.
     """
     run_virtual(walk(seed))
