@@ -6,7 +6,7 @@ machine was asleep.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 
 import attrs
@@ -43,6 +43,10 @@ class Alarms:
 
     def drop(self, run: str) -> None:
         self._set.pop(run, None)
+
+    def __iter__(self) -> Iterator[str]:
+        """The runs that have one."""
+        return iter(self._set)
 
     def stop(self) -> None:
         for run in list(self._set):

@@ -81,9 +81,11 @@ class Call:
 
 
 def child_of(run: str, call: str, rank: int, attempt: int) -> str:
-    """`run/state#1`; with `~2` on the second attempt, and `~1.1` on the first one of the first fallback."""
+    """`run/state#1`; with `~2` on the second attempt, and `~1.1` on the first one of the first fallback. A `~` in the name
+    of a part is doubled, so that its child is no further attempt of another's.
+    """
     again = f"~{rank}.{attempt}" if rank else f"~{attempt}" if attempt > 1 else ""
-    return f"{run}/{call}{again}"
+    return f"{run}/{call.replace('~', '~~')}{again}"
 
 
 def key(run: str, call: str) -> str:

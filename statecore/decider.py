@@ -310,6 +310,9 @@ class _Turn:
 
     def interrupted(self, input: Interrupted) -> None:
         call = self.run.calls.get(input.call)
+        if call is not None and call.copied and (plan := plan_of(call.id)) in self.run.plans:
+            planning.go_on(self, plan)  # a fork parked it, and starts nothing: what does not wait for it goes on here
+            return
         if call is None or call.status is not CallState.STARTED or call.kind:
             return
         if call.effect == "once":

@@ -19,6 +19,7 @@ from statecore.child import waiting
 from statecore.contract import Contract
 from statecore.errors import LogError, NotPossible, UnknownCall, UnknownWorkflow
 from statecore.failpoint import Point, failpoint
+from statecore.family import ancestors
 from statecore.messages import Cancel, Elapsed, Interrupted
 from statecore.replay import rebuild, recall
 from statecore.run import Run
@@ -182,7 +183,7 @@ class HeldRuns:
     async def _take_up_call(self, held: Held, call: Call) -> None:
         """A deferred call without a wake is asked for at once: what it waited for may have ended with the process."""
         take, now = self._core.turns.take, self._core.clock.now
-        if call.status is CallState.STARTED and not call.kind:
+        if call.copied or (call.status is CallState.STARTED and not call.kind):
             await take(held, Interrupted(call.id, now()))
         elif call.status is CallState.DEFERRED and call.wake is None:
             await take(held, Elapsed(call=call.id, at=now()))
@@ -238,16 +239,17 @@ class HeldRuns:
         return held.run
 
     async def stirring(self, run: str) -> None:
-        """Until something is under way with a run that is at rest, or the engine is closed or broken."""
+        """Until something is under way with a run that is at rest, or with one below it, or the engine is closed or broken."""
         if not self.working(run):
             following = asyncio.get_running_loop().create_future()
             self._followers.setdefault(run, []).append(following)
             await following
 
     def _stir(self, run: str) -> None:
-        for following in self._followers.pop(run, ()):
-            if not following.done():
-                following.set_result(None)
+        for name in (run, *ancestors(run, self._followers)):
+            for following in self._followers.pop(name, ()):
+                if not following.done():
+                    following.set_result(None)
 
     def stir_all(self) -> None:
         for run in list(self._followers):

@@ -36,6 +36,7 @@ from statecore.events import (
     SignalRefused,
     SignalTaken,
     TimerFired,
+    plan_of,
 )
 from statecore.guard import Defer, Guard, Pass, Refuse, Side
 from statecore.guard import Verdict as Said
@@ -280,6 +281,10 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
     """The input that a turn answered, read from its first event; None where that fires nothing."""
     live = machine.read
     match turn.events[0]:
+        case CallStarted(call=id) | CallAsked(call=id) | CallRefused(call=id) | CallFailed(call=id) if (
+            parked := _parked_beside(run, id)
+        ):
+            return Interrupted(parked, turn.at)
         case RunStarted() as event:
             whose = (event.tenant, event.root, event.trusted)
             return Start(run.id, live(event.input), turn.at, *whose, event.parent, event.depth)
@@ -312,6 +317,13 @@ def _input(machine: Machine, run: Run, turn: Turn) -> Input | None:
             return None
         case other:
             raise LookupError(f"nothing that can come begins with {type(other).__name__}")
+
+
+def _parked_beside(run: Run, call: str) -> str:
+    """Of a part of a plan that was not open: the call that a fork had parked, beside which it began."""
+    if call in run.calls or plan_of(call) not in run.plans:
+        return ""
+    return next((other.id for other in run.calls.values() if other.copied and plan_of(other.id) == plan_of(call)), "")
 
 
 def _asked(run: Run, call: str) -> bool:

@@ -15,6 +15,7 @@ from statecore import (
     Elapsed,
     Engine,
     Failed,
+    Migration,
     Parallel,
     Part,
     Person,
@@ -129,6 +130,9 @@ class Stamping(Workflow[Plank], version="1"):
     gave_up = any_state.to(lost, on=Failed)
 
 
+asked, stamped = child(Asking), child(Stamping)
+
+
 def about(clerk: Word, saw: Plank) -> Plank:
     return Plank(f"{saw.wood}, {clerk.text}")
 
@@ -142,46 +146,54 @@ def told(planks: list[Plank], rush: Rush) -> Told:
     return Told(len(planks), rush.why)
 
 
-class Milling(Workflow[Order], version="1", within=86_400):
-    """An order becomes a chair."""
+def milling(version: str, *migrations: Migration) -> type[Workflow[Order]]:
+    class Milling(Workflow[Order], version=version, within=86_400, migrations=migrations):
+        """An order becomes a chair."""
 
-    sorting = State(sort, initial=True, says="looking at the wood")
+        sorting = State(sort, initial=True, says="looking at the wood")
 
-    class both(Parallel, within=43_200):
-        class work(Compound):
-            making = State(
-                Plan(
-                    Part(saw, attempts=2, expects=3.0, says="saw it"),
-                    stamp,
-                    Part(clerk, fallback=[deputy], says="ask what it is for"),
-                    Part(child(Asking), id="asked"),
-                    Part(child(Stamping), id="stamped"),
-                    Part(store, after=["saw", "clerk"], give=about),
-                    assemble=chair,
-                    on_failure="partial",
-                    width=5,
-                ),
-                initial=True,
-            )
-            made = State(final=True)
-            done = making.to(made, on=Completed[Chair])
+        class both(Parallel, within=43_200):
+            class work(Compound):
+                making = State(
+                    Plan(
+                        Part(saw, attempts=2, expects=3.0, says="saw it"),
+                        stamp,
+                        Part(clerk, fallback=[deputy], says="ask what it is for"),
+                        Part(asked, id="asked"),
+                        Part(stamped, id="stamped"),
+                        Part(store, after=["saw", "clerk"], give=about),
+                        assemble=chair,
+                        on_failure="partial",
+                        width=5,
+                    ),
+                    initial=True,
+                )
+                made = State(final=True)
+                done = making.to(made, on=Completed[Chair])
 
-        class watch(Compound):
-            open = State(initial=True)
-            resting = State(Wait(600))
-            shut = State(final=True)
-            rush = open.to(open, on=Signal[Rush], reply=told)
-            shut_down = open.to(resting, on=Signal[Word])
-            rested = resting.to(shut, on=Elapsed)
+            class watch(Compound):
+                open = State(initial=True)
+                resting = State(Wait(600))
+                shut = State(final=True)
+                rush = open.to(open, on=Signal[Rush], reply=told)
+                shut_down = open.to(resting, on=Signal[Word])
+                rested = resting.to(shut, on=Elapsed)
 
-    finished = State(final=True)
-    lost = State(final=True, outcome="failed")
-    stopped = State(final=True, outcome="failed")
-    sorted = sorting.to(both, on=Completed[Plank])
-    whole = both.to(finished, on=Done)
-    stop = both.to(stopped, on=Signal[Order])
-    gave_up = any_state.to(lost, on=Failed)
-    late = any_state.to(lost, on=Elapsed)
+        finished = State(final=True)
+        lost = State(final=True, outcome="failed")
+        stopped = State(final=True, outcome="failed")
+        sorted = sorting.to(both, on=Completed[Plank])
+        whole = both.to(finished, on=Done)
+        stop = both.to(stopped, on=Signal[Order])
+        gave_up = any_state.to(lost, on=Failed)
+        late = any_state.to(lost, on=Elapsed)
+
+    return Milling
+
+
+Milling = milling("1")
+Later = milling("2", Migration("Milling@1"))
+"""The next release."""
 
 
 class Lasting(MemoryLog):

@@ -787,7 +787,7 @@ async def test_a_run_id_that_is_taken_conflicts_and_breaks_nothing(log: Log) -> 
     async with Engine(log, [workflow]) as engine:
         await engine.start(workflow, JOB, run="taken")
         for _ in range(3):
-            with pytest.raises(Conflict, match="taken was expected at version 0"):
+            with pytest.raises(RunExists, match="there is a run taken already"):
                 await engine.start(workflow, JOB, run="taken")
         assert engine.ledger.running == 1
         await engine.run(workflow, JOB, run="over")
@@ -796,7 +796,7 @@ async def test_a_run_id_that_is_taken_conflicts_and_breaks_nothing(log: Log) -> 
         both = await asyncio.gather(
             *(engine.start(workflow, JOB, run="twice") for _ in range(3)), return_exceptions=True
         )
-        assert [type(one) for one in both] == [str, Conflict, Conflict]
+        assert [type(one) for one in both] == [str, RunExists, RunExists]
         assert (await engine.wait("twice")).condition == "completed"
         assert engine.ledger.running == 1 and engine.ledger.of("cut").started == 3
         await sound(engine)

@@ -4,17 +4,18 @@ import asyncio
 
 import pytest
 
-from statecore import Completed, Engine, Failed, State, Workflow, any_state, child
+from statecore import Completed, Engine, Failed, Part, Plan, State, Workflow, any_state, child
 from statecore.asks import asks
 from statecore.call import CallState
 from statecore.errors import BadInput, NotPossible
-from statecore.events import CallStarted, CallUnknown, TimerFired
+from statecore.events import CallLate, CallStarted, CallUnknown, TimerFired
+from statecore.fork import fork
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, turns_of, verify
 from statecore.run import Run
 from statecore.switches import switch
 from statecore.testing.virtual import VirtualClock, run_virtual
-from tests.mill import Asking, Lasting, Milling, Order, Plank, Word, finish
+from tests.mill import Asking, Chair, Lasting, Milling, Order, Plank, Word, chair, finish, saw, stamp
 
 WHO = {"by": "ben", "why": "another way"}
 CHILDREN = ("r/both/work/making#1/asked", "r/both/work/making#1/stamped")
@@ -208,5 +209,46 @@ def test_a_child_of_a_fork_has_its_own_time() -> None:
             await engine.answer("g/asking#1", "asking", Word("w"), by="ana", why="")
             assert (await engine.wait("g")).outcome == "completed"
             assert await verify(log, engine.registry) == []
+
+    run_virtual(main())
+
+
+class Narrow(Workflow[Plank], version="1"):
+    """One call at a time: first the effect, then what does not wait for it."""
+
+    making = State(
+        Plan(Part(stamp, expects=9.0), Part(saw, attempts=2), Part(child(Asking), id="asked"), assemble=chair, width=1),
+        initial=True,
+    )
+    made = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = making.to(made, on=Completed[Chair])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "by another process"])
+def test_a_call_that_a_fork_parks_takes_no_place_in_its_plan(again: bool) -> None:
+    """What does not wait for it goes on in the fork, as it does after a crash, and is decided again."""
+
+    async def main() -> None:
+        log = Lasting()
+        engine = Engine(log, [Narrow], clock=VirtualClock())
+        await engine.start(Narrow, Plank("oak"), run="r")
+        await asyncio.sleep(1)
+        if again:
+            await fork(log, "r", (await rebuild(log, "r")).seq, "f", engine.clock.now(), **WHO)
+            await engine.close()
+            engine = Engine(log, [Narrow], clock=VirtualClock())
+            await engine.resume("f")
+        else:
+            await engine.fork("r", (await rebuild(log, "r")).seq, new="f", **WHO)
+        run = await engine.wait("f")
+        parts = {call.part: call.status for call in run.calls.values()}
+        assert parts == {"stamp": CallState.UNKNOWN, "asked": CallState.STARTED} and run.condition == "parked"
+        assert {value.part for value in run.values if value.part} == {"saw"}
+        late = Completed(Plank("late"), "making#1/saw", 1, engine.clock.now())
+        assert [type(event) for event in (await engine._core.turns.hear("f", lambda _: late))[0]] == [CallLate]
+        assert (await finish(engine, "f")).outcome == "completed"
+        assert await verify(log, engine.registry) == []
 
     run_virtual(main())

@@ -74,11 +74,11 @@ class Lasting(MemoryLog):
     async def close(self) -> None: ...
 
 
-def reporting(gives: type, version: str) -> type[Workflow[Job]]:
+def reporting(gives: type, version: str, *migrations: Migration) -> type[Workflow[Job]]:
     """What the child is: somebody is asked for a report."""
     clerk = Person("clerk", version=version, takes=Job, gives=gives, who=("ana",))
 
-    class Reporting(Workflow[Job], version=version):
+    class Reporting(Workflow[Job], version=version, migrations=migrations):
         asking = State(clerk, initial=True)
         told = State(final=True)
         lost = State(final=True, outcome="failed")
@@ -245,6 +245,33 @@ def test_a_child_that_ends_while_its_parent_is_migrated_is_heard() -> None:
             assert "every/middle/told" in run.config.states
             assert [value.payload.contract for value in run.values if value.by == "every/middle/saying"] == ["Report@2"]
             assert await verify(log, Registry([before, after, reporting(ReportV1, "1")])) == []
+
+    run_virtual(main())
+
+
+def test_a_report_that_the_parent_cannot_read_parks_it_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child was migrated alone, and gives what its parent's declaration has no upcaster for: the parent says so, and
+    goes on once there is one.
+    """
+
+    async def main() -> None:
+        crew, log = Crew(), Lasting()
+        before, newer = old(crew), reporting(Report, "2", Migration("Reporting@1"))
+        await begun(log, before)
+        child_run, at = "r/all/middle/telling#1", (await rebuild(log, "r")).at
+        async with Engine(log, [before, newer], clock=VirtualClock(at)) as engine:
+            await engine.migrate(child_run, newer, **WHO)
+            await engine.resume()
+            await engine.answer(child_run, "asking", Report(("a", "b")), by="ana", why="")
+            await engine.drain()
+            assert "Report cannot be made of a stored Report@2" in engine.parked("r")
+            monkeypatch.setattr(
+                ReportV1, "__upcasters__", {"2": lambda stored: {"text": " ".join(stored["lines"])}}, raising=False
+            )
+            await engine.resume("r")
+            run = await engine.wait("r")
+            assert "all/middle/told" in run.config.states and run.values[-1].payload.data == b'{"text":"a b"}'
+            assert await verify(log, engine.registry) == []
 
     run_virtual(main())
 

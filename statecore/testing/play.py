@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import attrs
 
 from statecore.asking import questions
-from statecore.call import Call
+from statecore.child import waiting
 from statecore.engine import Engine
 from statecore.events import Moved
+from statecore.family import descendants
 from statecore.guard import Guard
 from statecore.log import Log, MemoryLog, Turn
 from statecore.person import Person
@@ -79,21 +80,21 @@ async def _play(script: Script[T], value: T, signals: Sequence[Any], guards: Ite
 
 
 async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequence[Any]) -> Run:
-    """Wait for the run: people answer as the script says, then come the signals that its log does not have yet, and where
-    nothing else is to come, time passes.
+    """Wait for the run: people answer as the script says, those whom a child asks too, then come the signals that its log
+    does not have yet, and where nothing else is to come, time passes.
     """
     heard = sum(turn.cause == "Signal" for turn in await turns_of(log, RUN))
     left = list(signals[heard:])
     while not (run := await engine.wait(RUN)).outcome and not engine.parked(RUN):
-        said = _said(engine, script, run)
-        if said is not None and said[0] <= engine.clock.now():
-            await engine.answer(RUN, said[1].id, said[2], by=said[3], why="the script says so")
+        said, timed = await _said(engine, script, run), _timed(engine)
+        if said is not None and said.at <= engine.clock.now():
+            await engine.answer(said.run, said.call, said.value, by=said.by, why="the script says so")
         elif left:
             await engine.signal(RUN, left.pop(0))
-        elif run.due is None and said is None:
+        elif not timed and said is None:
             break
         else:
-            limit = None if said is None else said[0] - engine.clock.now()
+            limit = None if said is None else said.at - engine.clock.now()
             with suppress(TimeoutError):
                 await asyncio.wait_for(engine._core.runs.stirring(RUN), limit)
     for signal in left:
@@ -104,15 +105,36 @@ async def to_rest(engine: Engine, log: Log, script: Script[Any], signals: Sequen
     return run
 
 
-def _said(engine: Engine, script: Script[Any], run: Run) -> tuple[float, Call, Any, str] | None:
-    """The next answer of a person: when, to which call, what, and who gives it."""
+def _timed(engine: Engine) -> bool:
+    """Whether a time is set for the run, or for one below it."""
+    alarms = engine._core.acts.alarms
+    return RUN in alarms or bool(descendants(RUN, alarms))
+
+
+@attrs.frozen
+class _Says:
+    """What a person answers, and when."""
+
+    at: float
+    run: str
+    call: str
+    value: Any
+    by: str
+
+
+async def _said(engine: Engine, script: Script[Any], run: Run) -> _Says | None:
+    """The next answer of a person, to the run or to one below it that has a script of its own."""
     found = []
     for call in questions(run):
         person = script.workflow.machine.chart.work(call).specialists[call.rank]
         if (says := script.says(person, call)) is not None:
             by = person.who[0] if isinstance(person, Person) and person.who else "script"
-            found.append((call.since + says[0], call, says[1], by))
-    return min(found, key=lambda each: each[0], default=None)
+            found.append(_Says(call.since + says[0], run.id, call.id, says[1], by))
+    for call in waiting(run).values():
+        below = script.below(call)
+        if below is not None and (said := await _said(engine, below, await engine.wait(call.child))) is not None:
+            found.append(said)
+    return min(found, key=lambda each: each.at, default=None)
 
 
 def moves(turns: Iterable[Turn]) -> tuple[str, ...]:

@@ -120,6 +120,12 @@ class Script(Generic[T]):
                 "\n".join([f"the script of {name} was not played as written", *faults, *([told] if told else [])])
             )
 
+    def below(self, call: Call) -> "Script[Any] | None":
+        """The script of the child run that a call waits for; None where it has none of its own."""
+        real = self.workflow.machine.chart.work(call).specialists[call.rank].machine
+        scripts = (entry for part in self._parts.values() for entry in part.entries if isinstance(entry, Script))
+        return next((each for each in scripts if real is not None and each.workflow.machine is real()), None)
+
     # -- the machine with other functions
 
     def _chart(self) -> Any:
@@ -165,7 +171,7 @@ class Script(Generic[T]):
         keys = (path, *(key for key in self._parts if isinstance(key, Specialist) and key.id == real.id))
         part = next((self._parts[key] for key in keys if key in self._parts), None)
         match part.entries if part else ():
-            case (Script() as script,):
+            case (Script() as script,) if script.declared.machine is real.machine():
                 return script.workflow.machine
             case (Specialist(kind="workflow"),):
                 return real.machine()
@@ -270,6 +276,11 @@ def _check(machine: Machine, parts: Mapping[Any, _Part]) -> None:
                 f"{machine.name}: the script names `{_named(key)}`, expected a state with work ({names}), one of its calls (`state#1`), or a specialist"
             )
         for entry in part.entries:
+            if isinstance(entry, Script) and key != path and isinstance(key, str):
+                raise ScriptError(
+                    f"{machine.name}: `{key}` is scripted with a run of {entry.declared.machine.name}: a child has its"
+                    " script under its state, or under its specialist where a plan calls it"
+                )
             for fault in _faults(machine, entry, able):
                 raise ScriptError(f"{machine.name}: `{_named(key)}` is scripted with {entry!r}: {fault}")
 

@@ -10,13 +10,14 @@ where it was not, only that nobody did it later is looked at.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
 from statecore.call import Call, CallState
+from statecore.child import waiting
 from statecore.engine import Engine
 from statecore.events import CallFailed
 from statecore.guard import Guard
@@ -168,8 +169,10 @@ class _Trial:
         died = max(info.at for info in await log.streams())
         async with self._engine(log, script, VirtualClock(died)) as engine:
             await engine.resume(RUN)
-            await to_rest(engine, log, script, ())
-            known = await _settled(engine, script, whole)
+            await (
+                engine.drain()
+            )  # and no further: time that passes before a call is settled is not that of the whole run
+            known = await _settled(engine, script, await engine.state(RUN), whole.run.calls)
             await to_rest(engine, log, script, self.signals)
         ended = await _ended(engine, log, script)
         return attrs.evolve(ended, known=known and _unknowable(ended.turns) == _unknowable(whole.turns))
@@ -235,14 +238,19 @@ async def _copied(log: MemoryLog) -> MemoryLog:
     return copy
 
 
-async def _settled(engine: Engine, script: Script[Any], whole: _Ended) -> bool:
-    """Settle what the kill parked with what its work gave, as somebody would who looks; whether all of it was done."""
-    run = await engine.state(RUN)
-    parked = [id for id, call in run.calls.items() if call.status is CallState.UNKNOWN and id not in whole.run.calls]
-    for call in parked:
-        if call in script.done:
-            await engine.answer(RUN, call, script.done[call], by="survives", why="its work was done")
-    return all(call in script.done for call in parked)
+async def _settled(engine: Engine, script: Script[Any], run: Run, open_: Container[str]) -> bool:
+    """Settle what the kill parked, in a run and in those below it, with what its work gave, as somebody would who looks;
+    whether all of it was done. `open_`: the calls that an undisturbed run leaves open.
+    """
+    known = True
+    for call in waiting(run).values():
+        if (below := script.below(call)) is not None:
+            known &= await _settled(engine, below, await engine.state(call.child), ())
+    parked = [id for id, call in run.calls.items() if call.status is CallState.UNKNOWN and id not in open_]
+    for id in parked:
+        if id in script.done:
+            await engine.answer(run.id, id, script.done[id], by="survives", why="its work was done")
+    return known and all(id in script.done for id in parked)
 
 
 def _unknowable(turns: Sequence[Turn]) -> int:
