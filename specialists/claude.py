@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from specialists.messages_api import ask
-from specialists.model import Declined, NoAnswer, read, told, unsayable
+from specialists.model import SAID, Declined, NoAnswer, read, told, unsayable
 from specialists.prompt import Prompt, read_prompt
 from statecore import Call, Rejected, Specialist, Transient
 from statecore.contract import Contract, contract_of, spelled
@@ -90,6 +89,8 @@ class Claude(Specialist[I, O]):
 
     async def answer(self, request: I, call: Call) -> O:
         """One attempt. Raises Rejected, Declined, NoAnswer, Transient and what derives from it."""
+        from specialists.messages_api import ask  # a declaration needs no event loop
+
         texts = told(self.takes, request, call)
         message = await ask(self.model, self.max_tokens, self.prompt.text, texts, answer_schema(self.gives))
         text = _text(message, self.max_tokens)
@@ -110,14 +111,15 @@ class Claude(Specialist[I, O]):
 
 def _text(message: "Message", max_tokens: int) -> str:
     """What a message says, where it came to its end by itself."""
-    stopped = getattr(message, "stop_reason", None)
-    if stopped in ("end_turn", "stop_sequence"):
-        return "".join(block.text for block in message.content or () if block.type == "text")
-    if stopped == "max_tokens":
-        raise Rejected("max_tokens", (f"the answer was cut after {max_tokens} tokens, expected a whole one @ $",))
-    if stopped == "refusal":
-        details = message.stop_details
-        raise Declined((details and details.category) or "", printable((details and details.explanation) or ""))
-    if stopped is None:
-        raise NoAnswer("no message", "what came is no message of the Messages API: see where ANTHROPIC_BASE_URL leads")
-    raise NoAnswer(f"stop_reason {stopped}", "the model stopped before its answer was whole")
+    match message.stop_reason:
+        case "end_turn" | "stop_sequence":
+            texts = (getattr(block, "text", None) for block in message.content)
+            return "".join(text for text in texts if isinstance(text, str))
+        case "max_tokens":
+            raise Rejected("max_tokens", (f"the answer was cut after {max_tokens} tokens, expected a whole one @ $",))
+        case "refusal":
+            details = getattr(message, "stop_details", None)
+            category, why = (str(getattr(details, name, None) or "") for name in ("category", "explanation"))
+            raise Declined(printable(category), printable(why)[:SAID])
+        case other:
+            raise NoAnswer(f"stop_reason {printable(str(other))[:100]}", "it stopped before its answer was whole")

@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from specialists.model import NoAnswer
+from specialists.model import SAID, NoAnswer
 from statecore import Failure, RateLimited, TimedOut, Transient, Unavailable
 from statecore.failures import printable
 from statecore.failures import told as said_by
@@ -35,9 +35,6 @@ CONNECT = 10.0
 LONGEST_WAIT = 3600.0
 """Seconds that a server may ask for: one stray number must not hold a run for a year."""
 
-SAID = 1000
-"""Characters of what a server says that a failure keeps."""
-
 UNREACHED = ("ConnectError", "ConnectTimeout", "UnsupportedProtocol")
 """Faults of the SDK's HTTP library that come before a byte is sent. By name: which library that is, is the SDK's."""
 
@@ -45,15 +42,26 @@ _pools: "WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncGenerator[Any],
 
 
 async def ask(model: str, max_tokens: int, system: str, texts: Sequence[str], schema: dict[str, Any]) -> "Message":
-    """Raises RateLimited, Unavailable, TimedOut, Transient, NoAnswer."""
-    key, pool, begun = _key(), await _pool(), time.monotonic()
+    """Raises RateLimited, Unavailable, TimedOut, Transient, NoAnswer; from here, where no frame has the key."""
+    outcome = await _asked(await _pool(), model, max_tokens, system, texts, schema)
+    if isinstance(outcome, Failure):
+        raise outcome
+    return outcome
+
+
+async def _asked(
+    pool: Any, model: str, max_tokens: int, system: str, texts: Sequence[str], schema: dict[str, Any]
+) -> "Message | Failure":
     import anthropic
 
+    key, begun = os.environ.get(KEY, "").strip(), time.monotonic()
+    if fault := _unfit(key):
+        return NoAnswer("no key", fault)
     try:
         client = anthropic.AsyncAnthropic(
             api_key=key, max_retries=0, http_client=pool, timeout=anthropic.Timeout(None, connect=CONNECT)
         )
-        return await client.messages.create(
+        message: Any = await client.messages.create(
             model=model,
             max_tokens=max_tokens,
             system=system,
@@ -61,21 +69,22 @@ async def ask(model: str, max_tokens: int, system: str, texts: Sequence[str], sc
             output_config={"format": {"type": "json_schema", "schema": anthropic.transform_schema(schema)}},
         )
     except Exception as error:
-        failure = _failure(error, key, time.monotonic() - begun)
-    raise failure  # not where the error is handled: it has the request, and with it the key
+        return _failure(error, key, time.monotonic() - begun)
+    return message if _is_message(message) else NoAnswer("no message", f"it came from {client.base_url.host}")
 
 
-def _key() -> str:
-    key = os.environ.get(KEY, "").strip()
+def _is_message(found: Any) -> bool:
+    """The library gives whatever came, a page of a proxy for one."""
+    return bool(getattr(found, "stop_reason", None)) and isinstance(getattr(found, "content", None), list)
+
+
+def _unfit(key: str) -> str:
+    """What is wrong with a key; the HTTP library would repeat one that it cannot send."""
     if not key:
-        raise NoAnswer(
-            "no key", f"expected a key for the Messages API in {KEY}, found none: set it where the engine runs"
-        )
+        return f"expected a key of the Messages API in {KEY}, found none: set it where the engine runs"
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise NoAnswer(
-            "no key", f"what is in {KEY} is no key: it holds blanks or characters that no key has: set it anew"
-        )
-    return key
+        return f"what is in {KEY} is no key: it holds blanks or signs that no header may have: set it anew"
+    return ""
 
 
 async def _pool() -> Any:

@@ -16,6 +16,9 @@ from statecore.strictjson import parse
 FOUND = 100
 """Characters of an answer that is no JSON which a fault shows."""
 
+SAID = 1000
+"""Characters of what a provider says that a failure keeps."""
+
 
 @attrs.frozen(auto_exc=False)
 class Declined(Failure):
@@ -64,10 +67,12 @@ def read(text: str, gives: Sequence[Contract[Any]]) -> Any:
 def _meant(plain: Any, gives: Sequence[Contract[Any]]) -> tuple[Contract[Any], Any]:
     if len(gives) == 1:
         return gives[0], plain
-    named = {contract.name: contract for contract in gives}
-    if not isinstance(plain, dict) or plain.get("_type") not in named:
-        raise Rejected("contract", (f"expected an object with `_type` {' or '.join(named)} @ $",))
-    return named[plain["_type"]], {key: value for key, value in plain.items() if key != "_type"}
+    name = plain.get("_type") if isinstance(plain, dict) else None
+    meant = next((contract for contract in gives if contract.name == name), None)
+    if meant is None:
+        names = " or ".join(contract.name for contract in gives)
+        raise Rejected("contract", (f"expected an object with `_type` {names} @ $",))
+    return meant, {key: value for key, value in plain.items() if key != "_type"}
 
 
 def unsayable(contract: Contract[Any]) -> Iterator[str]:
