@@ -53,8 +53,8 @@ def specialist_schema(specialist: Specialist[Any, Any]) -> Schema:
 def answer_schema(gives: Sequence[Contract[Any]]) -> Schema:
     """The schema of a value of one of these contracts; of several, with its name under `_type`, as in a union."""
     made = _Made()
-    classes = tuple(given.cls for given in gives)
-    whole = made.union(classes) if len(classes) > 1 else made.object(classes[0], False)
+    classes = [given.cls for given in gives]
+    whole = made.union(tuple(classes)) if len(classes) > 1 else made.object(classes[0], False)
     return {**whole, "$defs": made.defs} if made.defs else whole
 
 
