@@ -9,7 +9,6 @@ The library `anthropic` is imported at the first call, in a thread: it takes sec
 """
 
 import asyncio
-import importlib
 import json
 import math
 import os
@@ -92,21 +91,25 @@ async def _pool() -> Any:
     loop = asyncio.get_running_loop()
     if loop not in _pools:
         try:
-            await asyncio.to_thread(importlib.import_module, "anthropic")
+            library = await asyncio.to_thread(_library)
         except ImportError as fault:
             why = f"the library of the Messages API cannot be imported ({fault}): pip install 'statecore[anthropic]'"
             raise NoAnswer("no library", why) from None
-    if loop not in _pools:  # another call may have been faster
-        kept = _kept(loop)
-        _pools[loop] = kept, await anext(kept)
+        if loop not in _pools:  # another call may have been faster
+            kept = _kept(loop, library)
+            _pools[loop] = kept, await anext(kept)
     return _pools[loop][1]
 
 
-async def _kept(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Any]:
-    """A generator, because an event loop that ends closes those that are not over: nothing else tells us of its end."""
+def _library() -> Any:
     import anthropic
 
-    pool = anthropic.DefaultAsyncHttpxClient()
+    return anthropic
+
+
+async def _kept(loop: asyncio.AbstractEventLoop, library: Any) -> AsyncGenerator[Any]:
+    """A generator, because an event loop that ends closes those that are not over: nothing else tells us of its end."""
+    pool = library.DefaultAsyncHttpxClient()
     try:
         yield pool
     finally:
