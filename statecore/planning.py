@@ -344,5 +344,5 @@ def first(
     id: str, specialist: Specialist[Any, Any], rank: int, reads: tuple[int, ...] = (), request: Payload | None = None
 ) -> CallStarted:
     """The first attempt of a specialist."""
-    kind = "" if specialist.kind == "function" else specialist.kind
+    kind = "" if specialist.here else specialist.kind
     return CallStarted(id, specialist.id, 1, rank, specialist.effect, reads, request, kind=kind)

@@ -78,6 +78,8 @@ class Entry:
         yield f"  {made.kind}, effect {made.effect}{', derives' if made.derives else ''}"
         fails = f", fails with {', '.join(f.__name__ for f in made.fails)}" if made.fails else ""
         yield f"  takes {full(made.takes.id)}, gives {' | '.join(full(given.id) for given in made.gives)}{fails}"
+        if details := made.details():
+            yield f"  {', '.join(f'{name} {value}' for name, value in details.items())}"
         if made.can:
             yield f"  can {', '.join(made.can)}"
         for place in self.places:
@@ -99,6 +101,7 @@ class Entry:
             "effect": made.effect,
             "derives": made.derives,
             "can": list(made.can),
+            "details": made.details(),
             "takes": full(made.takes.id),
             "gives": [full(given.id) for given in made.gives],
             "fails": [failure.__name__ for failure in made.fails],

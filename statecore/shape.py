@@ -7,7 +7,7 @@ nested are not in the schema.
 """
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -50,6 +50,14 @@ def specialist_schema(specialist: Specialist[Any, Any]) -> Schema:
     sides = {"takes": made.of(specialist.takes.cls), "gives": gives[0] if len(gives) == 1 else {"anyOf": gives}}
     whole = {"type": "object", "properties": sides, "required": ["takes", "gives"], "additionalProperties": False}
     return {"$schema": DRAFT, "title": specialist.id, **whole, "$defs": made.defs}
+
+
+def answer_schema(gives: Sequence[Contract[Any]]) -> Schema:
+    """The schema of a value of one of these contracts; of several, with its name under `_type`, as in a union."""
+    made = _Made()
+    classes = [given.cls for given in gives]
+    whole = made.union(tuple(classes)) if len(classes) > 1 else made.object(classes[0], False)
+    return {**whole, "$defs": made.defs} if made.defs else whole
 
 
 @attrs.define

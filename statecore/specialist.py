@@ -44,9 +44,9 @@ Effect = Literal["pure", "idempotent", "once"]
 again.
 """
 
-Kind = Literal["function", "person", "workflow"]
-"""Who does the work: code that the engine calls here, somebody outside who answers, or a run of another workflow. Only
-the first can be cut by the end of the process; what the others do goes on without it.
+Kind = Literal["function", "model", "person", "workflow"]
+"""Who does the work: code that the engine calls here, a model that it asks from here, somebody outside who answers, or a
+run of another workflow. Only the first two can be cut by the end of the process; what the others do goes on without it.
 """
 
 Reconcile = Callable[[Call], Awaitable[Any]]
@@ -89,13 +89,26 @@ class Specialist(Generic[I, O_co]):
         return tuple(dict.fromkeys((*self.fails, *engine, *((OutcomeUnknown,) if self.unknowable else ()))))
 
     def called(self, name: str) -> str:
-        """How a picture calls it: by `name`, and as what it is where that is no function."""
-        return f"child {name}" if self.kind == "workflow" else name
+        """How a picture calls it: by `name`, and as what it is where it is asked no question and is no function."""
+        return f"child {name}" if self.kind == "workflow" else f"model {name}" if self.kind == "model" else name
+
+    def about(self) -> str:
+        """What it is, in a few words behind its name."""
+        return self.effect
+
+    def details(self) -> dict[str, str | int]:
+        """What a list of specialists says of it besides."""
+        return {}
+
+    @property
+    def here(self) -> bool:
+        """Whether the engine calls it in this process, whose end cuts the call."""
+        return self.kind in ("function", "model")
 
     @property
     def unknowable(self) -> bool:
         """Whether nobody may know what became of a call: of an effect that the end of the process can cut."""
-        return self.effect == "once" and self.kind == "function"
+        return self.effect == "once" and self.here
 
     def gives_named(self, contract: str) -> Contract[Any] | None:
         return next((given for given in self.gives if given.name == contract), None)

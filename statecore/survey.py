@@ -209,9 +209,7 @@ def _state(chart: Chart, node: Node) -> str:
 
 
 def _called_so(work: State | Part, within: str = "") -> str:
-    works = ", then ".join(
-        f"{s.called(s.id)} ({s.about() if isinstance(s, Person) else s.effect})" for s in work.specialists
-    )
+    works = ", then ".join(f"{s.called(s.id)} ({s.about()})" for s in work.specialists)
     attempts = f", {work.attempts} attempts" if work.attempts > 1 else ""
     guards = f", guards {', '.join(guard.name for guard in work.guards)}" if work.guards else ""
     called = any(not isinstance(specialist, Person) for specialist in work.specialists)

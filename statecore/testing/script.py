@@ -161,7 +161,8 @@ class Script(Generic[T]):
         reconcile = self._reconcile if real.reconcile else None
         if real.kind == "workflow":
             return attrs.evolve(real, fn=act, told_call=True, kind="function", machine=None)
-        return attrs.evolve(real, fn=act, told_call=True, reconcile=reconcile)
+        declared = {field.name: getattr(real, field.name) for field in attrs.fields(Specialist) if field.init}
+        return Specialist(**{**declared, "fn": act, "told_call": True, "reconcile": reconcile})
 
     def _run(self, path: str, real: Specialist[Any, Any]) -> Machine | None:
         """The machine that a child really runs on; None where an entry stands in for the child."""

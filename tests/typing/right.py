@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import attrs
 
+from specialists.claude import Claude
+from specialists.model import Declined
 from statecore import (
     Call,
     ChildFailed,
@@ -254,6 +256,26 @@ class Waiting(Workflow[Ticket], version="1", within=timedelta(days=30)):
     seen = mixed.to(sent, on=Completed[Review])
     late = any_state.to(lost, on=Elapsed)
     gave_up = any_state.to(lost, on=Failed)
+
+
+# A model is a specialist of what it takes and gives; of several classes, whichever it gives.
+asked = Claude("asked", version="1", takes=Ticket, gives=Triage, model="claude-haiku-5-5", prompt="prompt@1.md")
+either_one = Claude(
+    "either_one", version="1", takes=Ticket, gives=[Draft, Inquiry], model="m", prompt="prompt@1.md", max_tokens=99
+)
+
+
+class Asking(Workflow[Ticket], version="1"):
+    asking = State(asked, initial=True, fallback=[triage], guards=[Confidence(0.3)])
+    writing = State(either_one, attempts=2)
+    done = State(final=True)
+    failed = State(final=True, outcome="failed")
+    sure = asking.to(writing, on=Completed[Triage], cond=confident)
+    unsure = asking.to(done, on=Completed[Triage])
+    written = writing.to(done, on=Completed[Draft], cond=lambda draft: draft.text != "")
+    other = writing.to(done, on=Completed[Draft | Inquiry])
+    would_not = asking.to(failed, on=Failed[Declined], cond=lambda failure: failure.category == "bio")
+    gave_up = any_state.to(failed, on=Failed)
 
 
 # A contract in another version is the class that it was.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
+from specialists.claude import Claude
 from statecore import (
     Completed,
     Failed,
@@ -130,6 +131,11 @@ async def fails_oddly(ticket: Ticket) -> Triage:
 nameless = Person("nameless", takes=Draft, gives=Review)  # E: no version
 editor = Person("editor", version="1", takes=Draft, gives=Review)
 asks_another = State(triage, fallback=[editor])  # E: the editor takes a Draft
+unread = Claude("unread", version="1", takes=Draft, gives=Review, model="m")  # E: no prompt
+judge = Claude("judge", version="1", takes=Draft, gives=Review, model="m", prompt="judge@1.md")
+judges_another = State(triage, fallback=[judge])  # E: the judge takes a Draft
+judged_before = State(judge, guards=[Confidence(0.3)])  # E: the judge gives no Triage
+unbounded = Claude("u", version="1", takes=Draft, gives=Review, model="m", prompt="p", max_tokens="9")  # E: no number
 waits = State(Wait("3 days"))  # E: a text is no length of time
 
 
