@@ -17,9 +17,10 @@ import attrs
 from specialists.model import SAID, Declined, NoAnswer, read, told, unsayable
 from specialists.prompt import Prompt, read_prompt
 from statecore import Call, Rejected, Specialist, Transient
-from statecore.contract import Contract, contract_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.errors import DefinitionError
 from statecore.failures import printable
+from statecore.hints import spelled
 from statecore.messages import members
 from statecore.shape import answer_schema
 from statecore.specialist import I, O

@@ -8,9 +8,10 @@ from typing import Any, get_args, get_origin
 import attrs
 
 from statecore import Call, Failure, Rejected
-from statecore.contract import Contract, contract_of, fields_of, spelled
+from statecore.contract import Contract, contract_of
 from statecore.errors import BadInput
 from statecore.failures import printable
+from statecore.hints import fields_of, spelled
 from statecore.strictjson import parse
 
 FOUND = 100

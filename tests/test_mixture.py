@@ -118,8 +118,8 @@ class Walk:
         dead, copy = self.engine, Lasting()
         copy.__dict__.update((await _copied(self.log)).__dict__)
         await self.opened(copy).resume()
-        dead._dispatcher.stop()
-        for task in list(dead._tasks):
+        dead._core.flights.dispatcher.stop()
+        for task in list(dead._core.tasks.open):
             task.cancel()
 
     async def move(self) -> None:
