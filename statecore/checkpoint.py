@@ -17,7 +17,8 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import msgspec
 
-from statecore.run import Run, Trail, Unread, Value
+from statecore.run import Run
+from statecore.trail import Trail, Unread, Value
 
 MEANING = 2
 """Raise it when the same events fold to another run than before, though the fields are the same."""

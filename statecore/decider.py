@@ -83,9 +83,10 @@ from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interr
 from statecore.person import Person
 from statecore.plan import Part
 from statecore.planning import first
-from statecore.run import Draft, Run, Value
+from statecore.run import Draft, Run
 from statecore.specialist import Specialist
 from statecore.table import Ask, Move, Row
+from statecore.trail import Value
 from statecore.versions import id_of, name_of
 from statecore.wait import moment_of, spoken
 from statecore.workflow import Machine

@@ -10,7 +10,8 @@ from statecore.events import CallAsked, CallPlanned, CallStarted, Payload
 from statecore.handover import SIGNAL, START
 from statecore.log import Turn
 from statecore.present import clock, plain, summary, visible
-from statecore.run import Run, Value
+from statecore.run import Run
+from statecore.trail import Value
 from statecore.versions import full
 
 DIGEST = 12

@@ -30,9 +30,9 @@ from statecore.hints import named
 from statecore.messages import Completed, Failed
 from statecore.plan import Missing, Part, Plan, broken, fit_id, seconds
 from statecore.planhandover import Filled, Inner, PlanOf
-from statecore.run import Value
 from statecore.schedule import Progress
 from statecore.specialist import Specialist
+from statecore.trail import Value
 from statecore.versions import id_of
 
 SAYS = 2_000

@@ -17,7 +17,8 @@ from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved,
 from statecore.handover import SIGNAL, START
 from statecore.log import Turn
 from statecore.present import moment, plain, short, summary, visible
-from statecore.run import Draft, Run, Value
+from statecore.run import Draft, Run
+from statecore.trail import Value
 from statecore.versions import full
 
 Key = tuple[str, int]

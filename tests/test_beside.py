@@ -27,7 +27,8 @@ from statecore.log import MemoryLog
 from statecore.plan import Missing
 from statecore.present import lines
 from statecore.replay import rebuild, turns_of, verify
-from statecore.run import Run, Value
+from statecore.run import Run
+from statecore.trail import Value
 from tests.test_envelope import Ranged
 
 

@@ -26,8 +26,9 @@ from statecore.log import KeepsCheckpoints, Log, MemoryLog, Turn
 from statecore.registry import Registry
 from statecore.replay import examine, rebuilt, recall, turns_of, verify
 from statecore.retention import erase, not_system, purge
-from statecore.run import Run, Trail, Value
+from statecore.run import Run
 from statecore.sqlite import SqliteLog
+from statecore.trail import Trail, Value
 from statecore.transfer import exported, restore
 from tests.benchmarks.engine_bench import Chain, piece
 from tests.crew import Bill, Crew, Jammed, Job, Nudge, Piece, Spoilt, line, twin

@@ -51,7 +51,8 @@ from statecore.failures import (
 from statecore.guard import Defer, Guard, Pass, Refuse
 from statecore.ledger import Ledger
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
-from statecore.run import Run, Trail, Value, evolve, fold, replay
+from statecore.run import Run, evolve, fold, replay
+from statecore.trail import Trail, Value
 from tests.crew import Bill, Crew, Frowned, Jammed, Job, Nudge, Piece, Says, Spoilt, Stranger, line, twin, typed
 from tests.support import Draft, Review, SupportTicket, Ticket, Triage
 
