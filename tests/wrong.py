@@ -1812,6 +1812,22 @@ def target_by_its_name() -> None:
 
 
 @wrong
+def hand_over_that_forgets_a_field() -> None:
+    """What a function of the workflow makes is made whole: seen in its text, before any run."""
+
+    def half(ticket: Ticket, triage: Triage) -> ReplyRequest:
+        return ReplyRequest(ticket)  # type: ignore[call-arg]
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        drafting = State(write_reply, give=half)
+        sent = State(final=True)
+        triaged = triaging.to(drafting, on=Completed[Triage])
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
+
+
+@wrong
 def guard_that_asks_for_a_field_that_is_not_there() -> None:
     """What a guard will be asked about is known at the class statement."""
 
@@ -1856,6 +1872,26 @@ def answer_for_nobody() -> None:
 def answer_that_is_none() -> None:
     """What counts when nobody answers is an answer."""
     Person("editor", version="1", takes=Ticket, gives=Review, within=60, otherwise=Ticket("", ""))  # type: ignore[misc]
+
+
+@right
+def hand_over_that_spreads_its_fields() -> None:
+    """What cannot be counted in the text of a function is left to its run; and so is a name that is another's there."""
+
+    def spread(ticket: Ticket, triage: Triage) -> ReplyRequest:
+        def Draft(text: str, more: str) -> str:  # noqa: N802
+            return text + more
+
+        rest = {"remarks": Draft("no", "ne")}
+        return ReplyRequest(*(ticket, triage.topic), **rest)
+
+    class W(Workflow[Ticket], version="1"):
+        triaging = State(triage, initial=True)
+        drafting = State(write_reply, give=spread)
+        sent = State(final=True)
+        triaged = triaging.to(drafting, on=Completed[Triage])
+        drafted = drafting.to(sent, on=Completed[Draft])
+        gave_up = any_state.to(sent, on=Failed)
 
 
 @right
