@@ -10,8 +10,8 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
-from functools import cache
 from datetime import datetime
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 

@@ -1879,7 +1879,7 @@ def hand_over_that_spreads_its_fields() -> None:
     """What cannot be counted in the text of a function is left to its run; and so is a name that is another's there."""
 
     def spread(ticket: Ticket, triage: Triage) -> ReplyRequest:
-        def Draft(text: str, more: str) -> str:  # noqa: N802
+        def Draft(text: str, more: str) -> str:
             return text + more
 
         rest = {"remarks": Draft("no", "ne")}
