@@ -9,7 +9,7 @@ Locks are taken by one run at a time, so no two runs wait for each other.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -143,16 +143,16 @@ class Children:
         parent = self._core.runs.held.get(child.parent)
         work = partial(self._deliver, child)
         if parent is None:
-            task = self._core.tasks.track(self._quietly(work()))
+            task = self._core.tasks.track(self._quietly(work))
             self.reports.add(task)
             task.add_done_callback(self.reports.discard)
         else:
             self._core.runs.spawn(parent, work)
 
     @staticmethod
-    async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    async def _quietly(work: Callable[[], Awaitable[None]]) -> None:
         with suppress(StatecoreError):
-            await work
+            await work()
 
     async def _deliver(self, child: Run) -> None:
         """The outcome of the call, once: a call that has one is not open any more."""

@@ -30,21 +30,27 @@ class Bug:
         owner: Any = module
         for each in owners:
             owner = getattr(owner, each)
-        with patch.object(owner, name, self._rewritten(module, owner, name)):
+        with patch.object(owner, name, self._rewritten(owner, name)):
             yield
 
-    def _rewritten(self, module: Any, owner: Any, name: str) -> Any:
-        """The function anew, which looks its names up where the old one does."""
+    def _rewritten(self, owner: Any, name: str) -> Any:
+        """The function anew, which looks its names up where the old one does, wherever it was imported to."""
         was = inspect.getattr_static(owner, name)
-        text = textwrap.dedent(inspect.getsource(was.fget if isinstance(was, property) else was))
+        function = inspect.unwrap(was.fget if isinstance(was, property) else was)
+        text = textwrap.dedent(inspect.getsource(function))
         assert text.count(self.was) == 1, f"{self.where} has {self.was!r} {text.count(self.was)} times: mend the bug"
         names: dict[str, Any] = {}
-        exec(compile(text.replace(self.was, self.is_now), f"<{self.name}>", "exec"), module.__dict__, names)  # noqa: S102
+        exec(compile(text.replace(self.was, self.is_now), f"<{self.name}>", "exec"), function.__globals__, names)  # noqa: S102
         return names[name]
 
 
 DECIDER, LOG = "statecore.decider:_Turn.", "statecore.sqlite:SqliteLog."
 TURNS, ACTS, HELD = "statecore.turns:Turns.", "statecore.acts:Acts.", "statecore.held:HeldRuns."
+CHILDREN = "statecore.children:Children."
+COUNTED = """self.waits = {id: len(set(node.after)) for id, node in self.nodes.items()}
+    for id, node in self.nodes.items():
+        for before in set(node.after):"""
+"""Both places that count what a part waits for."""
 
 BUGS = (
     Bug(
@@ -70,7 +76,10 @@ BUGS = (
         "several = False",
     ),
     Bug(
-        "a cut call is forgotten by a cancellation", HELD + "_end_with", 'if call.effect == "once" and', "if False and"
+        "a cut call is forgotten by a cancellation",
+        HELD + "_end_with",
+        'if call.effect == "once" and',
+        "if False and",
     ),
     Bug(
         "a conflict is swallowed",
@@ -168,5 +177,107 @@ BUGS = (
         "statecore.call:Call.key",
         "key(self.run, self.id)",
         "key(self.run, f'{self.id}{self.attempt}')",
+    ),
+    Bug("a child's end is heard of twice", DECIDER + "outcome", "if not input.child:", "if True:"),
+    Bug(
+        "a child's end is not reported",
+        CHILDREN + "_deliver",
+        "if call is None or held.machine is None:",
+        "if call is None or held.machine is None or call.attempt == 1:",
+    ),
+    Bug(
+        "a child that nobody waits for is not ended",
+        CHILDREN + "_end",
+        "await self._core.turns.cancel(child, self._cancel(parent))",
+        "pass",
+    ),
+    Bug("an orphan is taken up as any", CHILDREN + "orphaned", "if above.id not in waiting(parent):", "if False:"),
+    Bug("a child may take as long as it likes", CHILDREN + "limits", "if state.limited:", "if False:"),
+    Bug(
+        "what is left while a run is taken up is not ended",
+        HELD + "_take_up",
+        "held.children.update(waited)",
+        "pass",
+    ),
+    Bug(
+        "a fork is verified as if all of it was its own", "statecore.replay:_deciders", "turn.events[0].run", "decider"
+    ),
+    Bug(
+        "a part begins before what it waits for",
+        "statecore.schedule:Graph.__init__",
+        COUNTED,
+        COUNTED.replace("set(node.after)", "set(node.after[1:])"),
+    ),
+    Bug(
+        "a part begins after what it waits for has failed",
+        "statecore.schedule:Progress.land",
+        "if failed:",
+        "if False:",
+    ),
+    Bug(
+        "a plan is as wide as it likes",
+        "statecore.planning:go_on",
+        "progress.open - parked < progress.width",
+        "True",
+    ),
+    Bug(
+        "a plan goes on after it was to stop",
+        "statecore.planning:landed",
+        """progress.on_failure == "stop" or""",
+        "False or",
+    ),
+    Bug("what a plan lacks is not said", "statecore.planning:_missing", "elif id in progress.skipped:", "elif False:"),
+    Bug("a wait is over twice", DECIDER + "over", "self.emit(TimerFired(path))", "self.emit(*[TimerFired(path)] * 2)"),
+    Bug(
+        "a wait is over early", "statecore.alarm:Alarms._wake", "self._heap[0][0] <= now", "self._heap[0][0] <= now + 1"
+    ),
+    Bug(
+        "a call of before cuts the wait of another short",
+        HELD + "_take_up",
+        "max(self._core.clock.now(), held.run.at)",
+        "max(self._core.clock.now(), held.run.at, *(call.since for call in held.run.calls.values()))",
+    ),
+    Bug(
+        "a clock that was put back draws a wait out",
+        "statecore.alarm:Alarms.set",
+        "due - max(0.0, last - now)",
+        "due",
+    ),
+    Bug(
+        "a late reply is taken for what is asked by now",
+        "statecore.held:Held.answerable",
+        "if call.state == name]",
+        """if call.state in (name, name.rpartition("#")[0])]""",
+    ),
+    Bug(
+        "a reply to another question is taken",
+        "statecore.hearing:stale",
+        """return "" if now.startswith(said)""",
+        """return "" if True""",
+    ),
+    Bug("whoever likes may reply", DECIDER + "answered", "input.by not in person.who", "False"),
+    Bug(
+        "a checkpoint of another history is believed",
+        "statecore.replay:_folded",
+        "(turn.version, turn.head) != (before.seq, head)",
+        "turn.version != before.seq",
+    ),
+    Bug(
+        "a checkpoint has a value too few",
+        "statecore.turns:taken",
+        "run.values[mark.values :]",
+        "run.values[mark.values + 1 :]",
+    ),
+    Bug(
+        "a checkpoint is read one off",
+        "statecore.trail:Unread.into",
+        "self.first + self.span]",
+        "self.first + self.span - 1]",
+    ),
+    Bug(
+        "whoever is disabled begins all the same",
+        "statecore.switches:Switches.ask",
+        "Refuse(why) if question.fallback else Defer(why)",
+        "Pass()",
     ),
 )

@@ -9,10 +9,14 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from statecore.checkpoint import Checkpoint, Mark, Unfit, opened, taken
 from tests.sim.loop import Killed
 from tests.sim.world import World
 
@@ -130,3 +134,50 @@ def image(before: Path, after: Path) -> None:
     for suffix in ("", "-wal"):
         if (file := Path(f"{before}{suffix}")).exists():
             shutil.copyfile(file, f"{after}{suffix}")
+
+
+_KEPT = """
+SELECT s.name, c.version, c.head, c.fold, c.first, c."end", c."values", c.state
+FROM checkpoints AS c JOIN streams AS s ON s.id = c.stream ORDER BY s.id, c.version
+"""
+
+
+def harm(path: Path, how: str, world: World) -> None:
+    """What may become of checkpoints while no process runs: a byte of one is flipped, or they are of another history, as
+    of a log that lost its tail and grew a new one.
+    """
+    database = sqlite3.connect(path)
+    with suppress(sqlite3.OperationalError), database:  # the process may have died before it made the table
+        kept: dict[str, list[Checkpoint]] = {}
+        for row in database.execute(_KEPT).fetchall():
+            kept.setdefault(row[0], []).append(Checkpoint(*row))
+        for stream, each in kept.items():
+            if world.draw("harm", stream, world.life) < 0.5:
+                world.harmed.add(stream)
+                with suppress(Unfit):  # it was spoilt before
+                    made = _flipped(each[-1], world) if how == "a byte" else _elsewhere(each)
+                    _replace(database, each if how == "another history" else each[-1:], made)
+    database.close()
+
+
+def _flipped(kept: Checkpoint, world: World) -> Checkpoint:
+    which = "values" if world.draw("which", kept.stream, world.life) < 0.5 else "state"
+    data = bytearray(getattr(kept, which))
+    data[int(world.draw("where", kept.stream, world.life) * len(data))] ^= 1
+    return attrs.evolve(kept, **{which: bytes(data)})
+
+
+def _elsewhere(kept: list[Checkpoint]) -> Checkpoint:
+    """It is whole, and says of its run what never was."""
+    run = opened(kept)
+    made = taken(attrs.evolve(run, why="another history"), b"\1" * 32, Mark())
+    assert made is not None
+    return made
+
+
+def _replace(database: sqlite3.Connection, before: list[Checkpoint], made: Checkpoint) -> None:
+    [(stream,)] = database.execute("SELECT id FROM streams WHERE name = ?", [made.stream]).fetchall()
+    for each in before:
+        database.execute("DELETE FROM checkpoints WHERE stream = ? AND version = ?", [stream, each.version])
+    row = (stream, *attrs.astuple(made, recurse=False)[1:])
+    database.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

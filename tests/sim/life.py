@@ -8,38 +8,35 @@ files as they are. In the last process nothing fails, whatever is parked is sett
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import aiosqlite
-import attrs
 
+import statecore.checkpoint
 import statecore.clock
 import statecore.dispatch
-from statecore.call import CallState
 from statecore.clock import SystemClock
 from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownCall, UnknownRun
-from statecore.failures import NotDone
+from statecore.errors import LogError
 from statecore.log import Batch, Turn
 from statecore.sqlite import SqliteLog
 from tests.sim import file
 from tests.sim.loop import Killed, SimLoop, bury
-from tests.sim.options import DAY, Death, Options, Wish, options
-from tests.sim.oracle import Found, examine, half_written
-from tests.sim.work import AtMost, Here, Nudge, workflows
-from tests.sim.world import Job, Thread, World
+from tests.sim.options import DAY, Death, Options, options
+from tests.sim.oracle import Found, examine, half_written, reread
+from tests.sim.outside import Outside
+from tests.sim.teams import workflows
+from tests.sim.work import AtMost, Here
+from tests.sim.world import Thread, World
 
 ROUNDS = 100
 """How often an operator has to look until nothing is left to do: far more often than there are calls in a seed."""
 DRAINED = 2 * DAY
 """Virtual seconds that the last process has: far more than all waits, timeouts and stalls of a seed together."""
-
-FINE = (NotPossible, UnknownRun, UnknownCall)
-"""What somebody may be told who asks at the wrong moment."""
 
 
 class Noting(SqliteLog):
@@ -48,7 +45,7 @@ class Noting(SqliteLog):
     async def append(self, batch: Batch) -> tuple[Turn, ...]:
         turns = await super().append(batch)
         for turn in turns:
-            Here.world.acknowledge(turn.position, turn.stream, turn.version, turn.head)
+            Here.world.acknowledge(turn)
         return turns
 
 
@@ -58,14 +55,13 @@ class Simulation:
     def __init__(self, options: Options, home: Path) -> None:
         self.options, self.home = options, home
         self.world = World(options.seed)
-        self.wishes = [attrs.evolve(wish) for wish in options.wishes]
-        self.told: list[tuple[str, str]] = []
+        self.outside = Outside(self.world, options.wishes)
         self.jumps = list(options.jumps)
         self.graves: list[tuple[SimLoop, list[asyncio.Task[Any]], list[Any], SqliteLog | None]] = []
         self.log: SqliteLog | None = None
         self.engine: Engine | None = None
         self.asking: list[asyncio.Future[None]] = []
-        self.closing = self.cut_commit = False
+        self.cut_commit, self.harm = False, ""
         self.found: Found
 
     @property
@@ -74,7 +70,7 @@ class Simulation:
 
     def play(self) -> Found:
         try:
-            with ported(self.world):
+            with ported(self.world), patch.object(statecore.checkpoint, "EVERY", self.options.every):
                 for death in self.options.deaths:
                     self._process(death)
                 self.world.faulty = False
@@ -97,6 +93,7 @@ class Simulation:
             loop.killed_at = now + death.after
         world.begin(loop)
         world.dies_at_port = death.port if death else 0
+        world.dies_after, world.after = (death.event, death.count) if death else ("", 0)
         fails = death is not None and death.how == "disk"
         world.dies_in_commit, world.dies_at = (death.commit, death.statement) if death and not fails else (0, 0)
         world.fails_in_commit, world.fails = (
@@ -108,7 +105,7 @@ class Simulation:
         loop.set_exception_handler(self._unhandled)
         try:
             loop.run_until_complete(loop.create_task(self._living(death)))
-            if self.closing and (left := asyncio.all_tasks(loop)):
+            if self.outside.closing and (left := asyncio.all_tasks(loop)):
                 world.odd.append(f"closed, and {len(left)} tasks are left: {left}")
             failed = world.fails and world.commit >= world.fails_in_commit
             world.ends.append("disk" if failed else "closed" if death and death.how == "closed" else "at rest")
@@ -122,6 +119,7 @@ class Simulation:
         if death:
             loop.now += death.pause
             world.wall += death.wall
+            self.harm = death.harm
 
     def _grave(self, loop: SimLoop) -> None:
         """Keep what a dead process left alive, so that nothing of it runs."""
@@ -134,6 +132,8 @@ class Simulation:
     def _files(self, before: Path) -> None:
         if before.exists():
             file.image(before, self.path)
+            if self.harm:
+                file.harm(self.path, self.harm, self.world)
         else:
             self.path.parent.mkdir()
             if not self.options.new_file:
@@ -148,96 +148,41 @@ class Simulation:
     async def _living(self, death: Death | None) -> None:
         """A process that ends by itself, also where its disk fails."""
         self.log = self.engine = None
-        self.closing = death is not None and death.how == "disk"
+        self.outside.closing = death is not None and death.how == "disk"
         try:
             await self._work(death)
         except LogError:
-            if not self.closing:
+            if not self.outside.closing:
                 raise
-        if self.closing and self.engine is not None:
+        if self.outside.closing and self.engine is not None:
             await self.engine.close()
             await asyncio.gather(*self.asking)
 
     async def _work(self, death: Death | None) -> None:
-        self.log = log = await Noting.open(self.path, salts=self.world.salt)
+        world, outside = self.world, self.outside
+        self.log = log = await Noting.open(self.path, salts=world.salt)
+        world.odd += await reread(log)
         if self.cut_commit:
-            self.world.odd += await half_written(log)
-        clock = self.world if self.options.jumping_port else SystemClock()
+            world.odd += await half_written(log)
+        clock = world if self.options.jumping_port else SystemClock()
+        world.reads(clock)
         self.engine = engine = Engine(log, workflows(), guards=[AtMost(self.options.most)], clock=clock, serve=False)
-        self.asking = [asyncio.ensure_future(self._ask(engine, wish)) for wish in self.wishes if not wish.done]
+        self.asking = [asyncio.ensure_future(outside.ask(engine, wish)) for wish in outside.wishes if not wish.done]
         await engine.resume()
         if death and death.how == "closed":
             await asyncio.sleep(death.after)
-            self.closing = True
+            outside.closing = True
             return
         await asyncio.gather(*self.asking)
         await engine.drain()
         rounds = 0
-        while await self._settle(engine, all=death is None):
+        while await outside.settle(engine, all=death is None):
             await engine.drain()
             rounds += 1
             assert rounds < ROUNDS, "whatever is settled is parked again"
         if death is None:
-            self.found = await examine(self.world, engine, workflows(), self.told)
-            self.closing = True
-
-    async def _ask(self, engine: Engine, wish: Wish) -> None:
-        await asyncio.sleep(max(0.0, wish.at - self.world.loop.now))
-        try:
-            if await self._asked(engine, wish):
-                self.told.append((wish.what, wish.run))
-            wish.done = True
-        except Conflict:
-            wish.done = any(info.name == wish.run for info in await engine.log.streams())
-        except UnknownRun:
-            wish.done = not self.world.faulty
-        except (NotPossible, BadInput, LogError):
-            if not self.closing:
-                raise
-
-    async def _asked(self, engine: Engine, wish: Wish) -> bool:
-        """Whether it was done, so that the log has to have it."""
-        match wish.what:
-            case "start" | "start again":
-                await engine.start(wish.workflow, Job(wish.run), run=wish.run)
-            case "nudge":
-                try:
-                    await engine.signal(wish.run, Nudge())
-                except BadInput:  # it is a workflow that waits for nothing
-                    return False
-            case "cancel":
-                try:
-                    await engine.cancel(wish.run, by="somebody", why="no need")
-                except NotPossible:
-                    if not (await engine.state(wish.run)).outcome:
-                        raise
-                    return False
-            case "look":
-                await self._settle(engine, all=False)
-        return True
-
-    async def _settle(self, engine: Engine, all: bool) -> int:
-        """An operator looks at what is parked and at what waits: how much there was to do."""
-        did = 0
-        for info in await engine.log.streams(labels=frozenset({"parked", "waiting"})):
-            run = await engine.state(info.name)
-            for call in run.calls.values():
-                if call.status is CallState.UNKNOWN and (all or self.world.draw("settles", run.id, call.id) < 0.5):
-                    did += 1
-                    await self._answer(engine, run.id, call.id, call.key)
-            if run.condition == "waiting" and not run.calls and all:
-                did += 1
-                with suppress(*FINE):
-                    await engine.signal(run.id, Nudge())
-        return did
-
-    async def _answer(self, engine: Engine, run: str, call: str, key: str) -> None:
-        try:
-            outcome: Any = self.world.look(key)
-        except NotDone as failure:
-            outcome = failure
-        with suppress(*FINE):
-            await engine.answer(run, call, outcome, by="an operator", why="looked")
+            self.found = await examine(world, engine, workflows(), outside)
+            outside.closing = True
 
 
 @contextmanager

@@ -182,7 +182,3 @@ def _state(chance: Random, first: bool) -> State:
     if chance.random() < 0.4:
         options["guards"] = [Moody(chance.choice(("before", "after")))]
     return State(does, initial=first, **options)
-
-
-def workflows() -> tuple[Any, ...]:
-    return *WRITTEN, *(generated(number) for number in range(GENERATED))

@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 
 from statecore.call import Call
+from statecore.chain import Turn
+from statecore.clock import Clock
 from statecore.failures import NotDone, RateLimited, Transient, Unavailable
 from tests.sim.loop import SimLoop
 
@@ -21,13 +23,13 @@ PATIENCE = 0.5
 """Seconds after which work that nobody needs any more must have been stopped."""
 
 FAULTS = (
-    (0.60, "well"),
-    (0.66, "unavailable"),
-    (0.71, "limited"),
-    (0.77, "jammed"),
-    (0.82, "garbage"),
-    (0.85, "crash"),
-    (0.88, "hang"),
+    (0.57, "well"),
+    (0.63, "unavailable"),
+    (0.68, "limited"),
+    (0.74, "jammed"),
+    (0.79, "garbage"),
+    (0.82, "crash"),
+    (0.85, "hang"),
     (0.98, "slow"),
     (1.00, "stall"),
 )
@@ -82,15 +84,20 @@ class Flight:
 
 @attrs.frozen
 class Commit:
-    """When a turn became durable: in which life, at what time, and for how long the loop had stood still by then."""
+    """When a turn became durable: in which life, at what time, for how long the loop had stood still by then, and what
+    the clock of the process said.
+    """
 
     life: int
     at: float
     stalled: float
+    clock: float = 0.0
 
 
 class World:
-    """`life`: the number of the process. `wall`: seconds that the wall clock is ahead of what it should be."""
+    """`life`: the number of the process. `wall`: seconds that the wall clock is ahead of what it should be. `read`: what the
+    clock of each process said first. `harmed`: runs whose checkpoints somebody spoilt.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -110,11 +117,16 @@ class World:
         self.ends: list[str] = []
         self.asked: Counter[Any] = Counter()
         self.begun: dict[int, float] = {}
+        self.clock: Clock = self
+        self.read: dict[int, float] = {}
+        self.harmed: set[str] = set()
         self.ended: dict[int, float] = {}
+        self.broken: dict[int, float] = {}
         self.ports = self.commit = self.statement = self.salts = 0
         self.dies_at_port = self.dies_in_commit = 0
         self.dies_at = self.fails_in_commit = 0
-        self.fails = ""
+        self.fails = self.dies_after = ""
+        self.after = 0
 
     def draw(self, *words: Any) -> float:
         """A number in [0, 1) that follows from the seed and the words."""
@@ -136,12 +148,16 @@ class World:
         for number, at in self.sent.items():
             loop.call_at(max(at, loop.now), self._land, self.flights[number])
 
+    def reads(self, clock: Clock) -> None:
+        """What the process takes for the time from now on."""
+        self.clock, self.read[self.life] = clock, clock.now()
+
     def over(self) -> None:
         self.ended[self.life] = self.loop.now
 
-    def cut(self, flight: Flight, at: float) -> bool:
-        """Whether the process was gone by then."""
-        return self.ended.get(flight.life, inf) <= at
+    def gone(self, life: int, at: float) -> bool:
+        """Whether the process was gone by then, or its disk."""
+        return min(self.ended.get(life, inf), self.broken.get(life, inf)) <= at
 
     def died(self) -> None:
         """Half of what was on its way out of the process was in the wire already."""
@@ -161,7 +177,10 @@ class World:
     def begin_commit(self) -> str:
         """Whether the disk fails before or after it; "" where it does not."""
         self.commit, self.statement = self.commit + 1, 0
-        return self.fails if self.commit == self.fails_in_commit else ""
+        if self.fails and self.commit == self.fails_in_commit:
+            self.broken[self.life] = self.loop.now
+            return self.fails
+        return ""
 
     def dies_at_this_statement(self) -> bool:
         self.statement += 1
@@ -170,12 +189,17 @@ class World:
     def committed(self, connection: Any) -> None:
         [(position,)] = connection.execute("SELECT coalesce(max(position), 0) FROM turns")
         for new in range(len(self.commits) + 1, position + 1):
-            self.commits[new] = Commit(self.life, self.loop.now, self.loop.stalled)
+            self.commits[new] = Commit(self.life, self.loop.now, self.loop.stalled, self.clock.now())
 
-    def acknowledge(self, position: int, stream: str, version: int, head: bytes) -> None:
-        if position not in self.commits:
-            self.odd.append(f"turn {position}, {stream} version {version}, was acknowledged before its commit")
-        self.acknowledged.append((position, stream, version, head))
+    def acknowledge(self, turn: Turn) -> None:
+        """The process knows that a turn is durable, and may die before it does what follows from it."""
+        if turn.position not in self.commits:
+            said = f"turn {turn.position}, {turn.stream} version {turn.version}"
+            self.odd.append(f"{said}, was acknowledged before its commit")
+        self.acknowledged.append((turn.position, turn.stream, turn.version, turn.head))
+        self.after -= sum(type(event).__name__ == self.dies_after for event in turn.events)
+        if self.dies_after and self.after <= 0:
+            self.loop.dying = True
 
     # -- clocks: the process reads them as the module `time`
 
