@@ -210,6 +210,8 @@ class _Account:
             yield from self.times.event(event, turn, commit, was, copied)
             self.run = fold(was, (event,), turn.at)
             self.children.event(event, turn, was, self.run, copied)
+            if isinstance(event, ForkedFrom):
+                self.plans.forked(self.run)
             if isinstance(event, CallStarted):
                 yield from self.counted(event, self.run.calls[event.call])
                 if (

@@ -188,7 +188,9 @@ class Outside:
             ).due is not None
             if timed and (all or self.world.draw("follows", info.name, self.world.life) < 0.3):
                 did += all
-                await engine.wait(info.name, follow=True)
+                with suppress(TimeoutError):  # its time may be over since it was looked at
+                    await asyncio.wait_for(engine._core.runs.stirring(info.name), 3600)
+                await engine.wait(info.name)
         return did
 
     async def _put_back(self, engine: Engine) -> int:

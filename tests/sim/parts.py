@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from statecore.call import CallState
 from statecore.events import (
     Assembled,
     CallAsked,
@@ -22,6 +23,7 @@ from statecore.events import (
     part_of,
     plan_of,
 )
+from statecore.run import Run
 
 
 @attrs.define
@@ -85,6 +87,12 @@ class Plans:
         elif found is not None:
             said = self._part(found, part, event) if part else self._over(call, found, event)
             yield from (f"{call}: {each}" for each in said)
+
+    def forked(self, run: Run) -> None:
+        """What was in flight where a run was forked, and is not to be repeated, is parked in the fork."""
+        for plan, each in self._open.items():
+            calls = {part: run.calls.get(f"{plan}/{part}") for part in each.busy}
+            each.parked |= {part for part, call in calls.items() if call and call.status is CallState.UNKNOWN}
 
     def _part(self, found: _Open, part: str, event: Event) -> Iterator[str]:
         match event:
