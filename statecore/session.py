@@ -16,7 +16,7 @@ from statecore.inquiry import working
 from statecore.log import Log
 from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
-from statecore.present import Narrator, header
+from statecore.present import Narrator, header, typed
 from statecore.replay import rebuild
 from statecore.retention import keeping
 from statecore.run import Run
@@ -83,7 +83,7 @@ async def carry_out(
                         if request["do"] not in REPEATABLE:
                             raise NoAnswer(
                                 f"{lost}: whether it took the request is in the log, see `statecore show"
-                                f" {request['run']}`"
+                                f" {typed(request['run'])}`"
                             ) from None
             if last:
                 raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None
