@@ -348,23 +348,35 @@ def _carried_out(db: str, request: dict[str, Any], refs: list[str]) -> list[Any]
     database = _database(db) if request["do"] == "start" else existing(_database(db))
     known = _loaded(refs)
     progress = Progress(_tell)
+    stopping = lambda: "" if progress.holder else STOPPING  # noqa: E731 - what another process has in flight goes on
     try:
-        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), STOPPING)
+        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), stopping)
     except KeyboardInterrupt:
-        _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
+        _tell(_how_to_go_on(request, progress, db, refs))
         sys.exit(STOPPED)
     if progress.cut:
-        _tell(_how_to_go_on(progress.runs, 0, _options(db, refs)))
+        _tell(_goes_on(progress.runs, _options(db, refs)))
     return ended
 
 
-def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
+def _how_to_go_on(request: dict[str, Any], progress: Any, db: str, refs: list[str]) -> str:
+    """Said at Ctrl-C, by how far the request had come."""
+    repeated = request["do"] == "resume"
+    if progress.stage == "kept":
+        who = f"process {progress.holder}, which holds the log, did not take" if progress.holder else "nobody had taken"
+        return f"stopped; {who} the request: nothing of it was done, send it again"
+    if progress.stage == "sent" and not repeated:
+        run = present.typed(request.get("new") or request["run"])
+        return f"stopped; whether the request was taken is in the log: `statecore show {run}{_options(db)}` looks"
+    if progress.elsewhere:
+        which = f"show {present.typed(progress.runs[0])}" if len(progress.runs) == 1 else "runs"
+        goes_on = f"process {progress.elsewhere} goes on with it: `statecore {which}{_options(db)}` looks"
+        return f"not watched any more; {goes_on}"
+    return _goes_on(progress.runs, _options(db, refs))
+
+
+def _goes_on(runs: list[str], options: str) -> str:
     which = f" {present.typed(runs[0])}" if len(runs) == 1 else ""
-    if elsewhere:
-        return (
-            f"not watched any more; process {elsewhere} goes on with it: `statecore"
-            f" {f'show{which}' if which else 'runs'}{options}` looks"
-        )
     return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 
@@ -420,7 +432,7 @@ def _plain(source: str, contract: Contract[Any] | None = None) -> Any:
     return plain
 
 
-def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
+def _run(work: Coroutine[Any, Any, T], stopping: Callable[[], str] = str) -> T:
     """Run to the end. Ctrl-C, SIGTERM and a closed terminal stop it cleanly, and say that they do; once more, at once."""
 
     async def main() -> T:
@@ -428,8 +440,8 @@ def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
         assert task is not None
 
         def stop() -> None:
-            if stopping and not task.cancelling():
-                _tell(f"\n{stopping}")
+            if (said := stopping()) and not task.cancelling():
+                _tell(f"\n{said}")
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

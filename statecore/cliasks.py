@@ -42,17 +42,15 @@ def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str,
 
 def _watch(db: str, run: str | None, by: str, refs: tuple[str, ...], known: list[Any]) -> None:
     from statecore import inbox, present
-    from statecore.session import Progress, carry_out
 
     database = cli._database(db)
 
     def answer(ask: Any, value: str, who: str, why: str) -> list[str]:
         request = {
             "do": "answer", "run": ask.run.id, "call": ask.call.id, "value": value, "by": who, "why": why,
-            "shown": ask.shown, "refs": list(refs),
+            "shown": ask.shown,
         }  # fmt: skip
-        ended = cli._run(carry_out(database, request, known, Progress(cli._tell)), cli.STOPPING)
-        return [present.headline(each.run, each.parked) for each in ended]
+        return [present.headline(each.run, each.parked) for each in cli._carried_out(db, request, list(refs))]
 
     def look() -> list[Any]:
         return cli._run(inbox.asked(database, known, run))

@@ -81,7 +81,6 @@ async def _standings(database: Path, known: Iterable[Any]) -> list[Any]:
 def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: str, db: str, as_json: bool) -> None:
     """Let open runs go on with another declaration, all of them or none, by its declared migration."""
     from statecore.inquiry import existing
-    from statecore.session import Progress, carry_out
 
     database, machine = existing(cli._database(db)), finding.workflow(ref).machine
     if (name is None) == (not wheres):
@@ -89,7 +88,7 @@ def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: s
     runs = [cli._named(db, name)] if name is not None else _chosen(database, wheres, machine.fingerprint)
     request = {"do": "migrate", "run": runs[0], "runs": runs, "ref": ref, "fingerprint": machine.fingerprint}
     request |= {"by": by, "why": why}
-    ended = cli._run(carry_out(database, request, cli._loaded([ref]), Progress(cli._tell)))
+    ended = cli._carried_out(db, request, [ref])
     if as_json:
         cli._print_json([present.as_json(each.run, each.parked) for each in ended])
         return

@@ -90,7 +90,7 @@ def _there(db: str) -> Path:
 def _upkeep(database: Path, request: dict[str, Any]) -> list[str]:
     from statecore.upkeep import carry_out
 
-    return cli._run(carry_out(database, request))
+    return cli._run(carry_out(database, request, cli._tell))
 
 
 def _say(runs: list[str], as_json: bool, *lines: str) -> None:

@@ -82,7 +82,7 @@ def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str, 
         raise BadInput(f"expected NAME, --by and --why with --{switch}")
     name = named(loaded, name).name
     request = {"do": "switch", "specialist": name, "on": switch == "enable", "by": by, "why": why}
-    if not cli._run(carry_out(existing(database), request)):
+    if not cli._run(carry_out(existing(database), request, cli._tell)):
         cli._note(f"{name} was {switch}d already")
     return name
 

@@ -74,7 +74,12 @@ class Conflict(LogError):
         self.stream, self.expected, self.found = stream, expected, found
 
 
-class LogHeld(LogError): ...
+class LogHeld(LogError):
+    """`pid`: of the process that has the log, 0 where it has not said."""
+
+    def __init__(self, message: str, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class LogFailed(LogError): ...

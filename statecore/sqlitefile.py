@@ -220,9 +220,13 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid = os.read(self._file, 20).decode(errors="replace") or "(just starting)"
+            said = os.read(self._file, 20)
             os.close(self._file)
-            raise LogHeld(f"{path} is being written by process {pid}: stop it, or open with readonly=True") from None
+            pid = int(said) if said.isdigit() else 0
+            raise LogHeld(
+                f"{path} is being written by process {pid or '(just starting)'}: stop it, or open with readonly=True",
+                pid,
+            ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, b"%d" % os.getpid())
         self.held.add(self)

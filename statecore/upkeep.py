@@ -16,7 +16,7 @@ from statecore import retention, transfer
 from statecore.clock import Clock, SystemClock
 from statecore.errors import BadInput, LogHeld
 from statecore.log import Log
-from statecore.mailbox import NobodyThere, beside, connected
+from statecore.mailbox import Hint, NobodyThere, beside, connected
 from statecore.sqlite import SqliteLog
 from statecore.switches import switch
 
@@ -26,24 +26,29 @@ GLANCE, TRIES = 0.05, 100
 """Seconds between two tries of a log that is held and whose holder does not answer yet, and how many there are."""
 
 
-async def carry_out(database: Path, request: Request) -> list[str]:
-    """Perform a request and give the runs that it was about.
+async def carry_out(database: Path, request: Request, say: Callable[[str], None]) -> list[str]:
+    """Perform a request and give the runs that it was about. `say` is told who is waited for, where it lasts.
 
     Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
     """
-    refused = LogHeld(f"{database} is held")
-    for _ in range(TRIES):
-        try:
-            log = await SqliteLog.open(database)
-        except LogHeld as held:
-            refused = held
-            with suppress(NobodyThere):
-                async with connected(beside(database)) as holder:
-                    return await holder.ask(request)
-        else:
-            async with log:
-                return await perform(log, SystemClock(), request)
-        await asyncio.sleep(GLANCE)
+    refused, hint = LogHeld(f"{database} is held"), Hint(say)
+    try:
+        for _ in range(TRIES):
+            try:
+                log = await SqliteLog.open(database)
+            except LogHeld as held:
+                refused = held
+                hint.waits(held.pid)
+                with suppress(NobodyThere):
+                    async with connected(beside(database)) as holder:
+                        return await holder.ask(request)
+            else:
+                hint.over()
+                async with log:
+                    return await perform(log, SystemClock(), request)
+            await asyncio.sleep(GLANCE)
+    finally:
+        hint.over()
     raise LogHeld(f"{refused}; it takes no requests from here, so wait until it ends") from None
 
 

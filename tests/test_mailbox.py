@@ -191,6 +191,47 @@ def test_a_stopped_holder_is_said_to_be_silent(
     assert desk("show", first(desk)).code == 0
 
 
+@pytest.mark.parametrize(
+    "command", [["run", QUICK, "--input", "{}"], ["cancel", "RUN", "--by", "me", "--why", "w"], ["resume"]]
+)
+def test_what_a_silent_holder_did_not_take_is_not_said_to_go_on(
+    desk: Desk, holder: "subprocess.Popen[bytes]", command: list[str]
+) -> None:
+    """Who is waited for is said after a second; at Ctrl-C, that nothing was done and the request is to be sent again."""
+    holder.send_signal(signal.SIGSTOP)
+    client = process(*[first(desk) if word == "RUN" else word for word in command], cwd=desk.here)
+    assert client.stderr is not None
+    assert client.stderr.readline().decode() == f"process {holder.pid} holds the log and does not answer yet\n"
+    said = stop(client)
+    assert said.code == 130
+    assert said.err == (
+        f"stopped; process {holder.pid}, which holds the log, did not take the request: nothing of it was done, send it"
+        " again\n"
+    )
+    assert len(desk("runs", "--json").json) == 1
+
+
+async def test_what_may_have_been_taken_is_to_be_looked_up(desk: Desk) -> None:
+    """At Ctrl-C between a request and its answer, the log says which it was, and the command that looks is printed."""
+    async with await SqliteLog.open(desk.here / "statecore.db") as log:
+        asked = asyncio.Event()
+
+        async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'{"pid": 1}\n')
+            await reader.readline()
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_unix_server(never_answers, str(beside(log.path)))
+        client = process("run", QUICK, "--input", "{}", cwd=desk.here)
+        await asyncio.wait_for(asked.wait(), 20)
+        said = await asyncio.to_thread(stop, client)
+        server.close()
+    assert said.code == 130
+    assert said.err.startswith("stopped; whether the request was taken is in the log: `statecore show ")
+
+
 def test_a_holder_finishes_what_was_handed_to_it(desk: Desk) -> None:
     """Its own run over, it says why it does not end yet, and takes requests as before."""
     worker = process("run", QUICK, "--input", '{"seconds": 1.5, "text": "own"}', cwd=desk.here)
