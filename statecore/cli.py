@@ -1,7 +1,7 @@
 """The command line. It reads arguments and prints; what it does is in `operations.py` and `replay.py`.
 
-Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 130
-stopped by Ctrl-C. Results go to standard output, progress and errors to standard error.
+Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 74 the
+results could not be written, 130 stopped by Ctrl-C, 141 nobody reads the results any more. Results go to standard output, progress and errors to standard error.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 CODES = {"completed": 0, "failed": 1, "cancelled": 1, "partial": 1}
 WAITING, STOPPED, PIPE_CLOSED = 3, 130, 141
+UNWRITTEN = 74
+"""EX_IOERR of sysexits.h: a disk is full, say. It is no code of a run, which may have completed."""
 DATABASE = "statecore.db"
 STOPPING = f"stopping: calls in flight have {GRACE:g} s to end; once more stops at once"
 LISTED = 30
@@ -458,11 +460,17 @@ class _PipeClosed(Exception):
     pass
 
 
+class _Unwritten(Exception):
+    pass
+
+
 def _out(text: str, **style: Any) -> None:
     try:
         click.secho(text, **style)
     except BrokenPipeError:
         raise _PipeClosed from None
+    except OSError as error:
+        raise _Unwritten(error.strerror or str(error)) from None
 
 
 def _print(*lines: str, **style: Any) -> None:
@@ -487,6 +495,7 @@ def _note(text: str) -> None:
 
 def main() -> NoReturn:
     """The entry point: every foreseen fault is one line on standard error, and no traceback."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -503,7 +512,7 @@ def _main() -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        _tell(error.format_message())
         return 2
     except click.ClickException as error:
         usage = f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else ""
@@ -513,12 +522,26 @@ def _main() -> int:
         return STOPPED
     except (_PipeClosed, BrokenPipeError):
         return PIPE_CLOSED
+    except _Unwritten as error:
+        _tell(f"error: the results cannot be written: {error}; what the command did is done")
+        return UNWRITTEN
     except OSError as error:
         _tell(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return 2
     except (StatecoreError, ValueError) as error:
         _tell(f"{'not found' if isinstance(error, NotFound) else 'error'}: {error}")
         return 2
+
+
+def _open_what_is_closed() -> None:
+    """A stream that was closed (`>&-`) leads nowhere, and no file that is opened later gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(nowhere, "w" if number else "r"))  # noqa: SIM115 - open as long as the process is
 
 
 def _flush() -> None:

@@ -62,7 +62,7 @@ def _watch(db: str, run: str | None, by: str, refs: tuple[str, ...], known: list
             else:
                 click.echo("".join(lines), nl=False)
                 sys.stdout.flush()
-        except OSError:
+        except (OSError, cli._Unwritten):
             raise inbox.Left from None  # the terminal is closed
 
     inbox.Inbox(look, answer, time.time, say, by).sit()

@@ -636,6 +636,29 @@ def test_progress_that_nobody_reads_stops_no_work(desk: Desk) -> None:
     assert worker.returncode == 0 and b"completed in done" in said
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>/dev/full"])
+@pytest.mark.parametrize(("text", "code"), [("tea", 0), ("fail", 1)])
+def test_a_stream_that_is_closed_changes_no_exit_code(desk: Desk, closed: str, text: str, code: int) -> None:
+    """Whoever wants no output gets the code of the run, no traceback, and a log that is whole."""
+    errand = json.dumps({"text": text})
+    command = f"exec {sys.executable} -m statecore run {QUICK} --input '{errand}' {closed}"
+    said = subprocess.run(["sh", "-c", command], env=environment(), capture_output=True, timeout=20, check=False)
+    assert said.returncode == code and b"Traceback" not in said.stderr and b"\nerror" not in said.stderr
+    assert desk("verify").code == 0 and desk("runs", "--json").json[0]["events"] == 6
+
+
+def test_results_that_cannot_be_written_have_a_code_of_their_own(desk: Desk) -> None:
+    """On a full disk the run is done all the same: 74, which is no code of a run, and one line that says so."""
+    with open("/dev/full", "wb") as full:
+        worker = process("run", QUICK, "--input", "{}", cwd=desk.here, stdout=full)
+    said = ended(worker)
+    assert said.code == cli.UNWRITTEN
+    assert said.err.endswith(
+        "error: the results cannot be written: No space left on device; what the command did is done\n"
+    )
+    assert desk("runs", "--json").json[0]["condition"] == "completed"
+
+
 @pytest.mark.parametrize(
     "locale",
     [
