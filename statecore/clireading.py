@@ -89,12 +89,13 @@ def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str, 
 
 async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[Any]:
     from statecore.inquiry import reading
+    from statecore.mailbox import beside, served
     from statecore.roster import roster
 
     if database is None:
         return await roster(None, loaded, name)
     async with reading(database) as log:
-        return await roster(log, loaded, name)
+        return await roster(log, loaded, name, bool(await served(beside(log.path))))
 
 
 @click.command()
