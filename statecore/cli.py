@@ -25,6 +25,7 @@ from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
 from statecore.tasks import GRACE
+from statecore.upkeep import SAID
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -63,7 +64,19 @@ _follow: Decorator = click.option(
     is_flag=True,
     help="Stay through waits and deadlines, however long; else they are left to a later resume.",
 )
-_by: Decorator = click.option("--by", required=True, help="Who says so.")
+
+
+def _said(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Who says something, and why, is said in words or not at all."""
+    if value is not None and not value.strip():
+        raise click.BadParameter(f"expected {SAID[str(option.name)]}, found nothing")
+    return value
+
+
+_by: Decorator = click.option("--by", required=True, callback=_said, help="Who says so.")
+_why: Decorator = click.option("--why", required=True, callback=_said, help="Why.")
+_by_if_any: Decorator = click.option("--by", callback=_said, help="Who says so.")
+_why_if_any: Decorator = click.option("--why", callback=_said, help="Why.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -145,7 +158,7 @@ def resume(name: str | None, refs: tuple[str, ...], follow: bool, db: str, as_js
 @click.argument("call")
 @click.argument("value", metavar="done|not-done|JSON")
 @_by
-@click.option("--why", required=True, help="Why they say so, or how they know.")
+@click.option("--why", required=True, callback=_said, help="Why they say so, or how they know.")
 @click.option(
     "--shown", default="", metavar="HASH", help="What `asks` showed; refused where something else is asked by now."
 )
@@ -165,7 +178,7 @@ def answer(
 @cli.command()
 @_run_id
 @_by
-@click.option("--why", required=True, help="Why.")
+@_why
 @_refs
 @_db
 @_json

@@ -13,11 +13,11 @@ from statecore.errors import BadInput
 @click.command()
 @cli._run_if_any
 @click.option("--watch", is_flag=True, help="Sit at the terminal: choose a question, see all of it, answer it.")
-@click.option("--by", default="", help="With --watch: your name.")
+@click.option("--by", callback=cli._said, help="With --watch: your name.")
 @cli._refs
 @cli._db
 @cli._json
-def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
+def asks(name: str | None, watch: bool, by: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """List what people are asked by all runs, or by one: all of each question, and how to answer it."""
     from statecore import inbox
 
@@ -28,7 +28,7 @@ def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str,
             raise BadInput("--watch is for people and --json for programs: leave one of them out")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             inbox.no_terminal()
-        _watch(db, run, by, refs, known)
+        _watch(db, run, by or "", refs, known)
         return
     found = cli._run(inbox.asked(database, known, run))
     if as_json:

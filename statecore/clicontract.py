@@ -75,7 +75,7 @@ async def _standings(database: Path, known: Iterable[Any]) -> list[Any]:
 )
 @click.option("--to", "ref", required=True, metavar="REF", help="The workflow that it goes on with.")
 @cli._by
-@click.option("--why", required=True, help="Why.")
+@cli._why
 @cli._db
 @cli._json
 def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: str, db: str, as_json: bool) -> None:

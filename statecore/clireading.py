@@ -49,20 +49,29 @@ def trace(name: str, call: str, db: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False, default="")
-@click.option("--disable", "switch", flag_value="disable", help="Take it out of rotation, until it is enabled.")
-@click.option("--enable", "switch", flag_value="enable", help="Put it back.")
-@click.option("--by", default="", help="Who says so.")
-@click.option("--why", default="", help="Why.")
+@click.option("--disable", is_flag=True, help="Take it out of rotation, until it is enabled.")
+@click.option("--enable", is_flag=True, help="Put it back.")
+@cli._by_if_any
+@cli._why_if_any
 @cli._refs
 @cli._db
 @cli._json
 def specialists(
-    name: str, switch: str | None, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool
+    name: str,
+    disable: bool,
+    enable: bool,
+    by: str | None,
+    why: str | None,
+    refs: tuple[str, ...],
+    db: str,
+    as_json: bool,
 ) -> None:
     """List the specialists of the loaded workflows: contracts, limits, and what each is doing; or disable one."""
     loaded, database = cli._loaded(refs), cli._database(db)
-    if switch:
-        name = _switch(database, loaded, name, switch, by, why)
+    if disable and enable:
+        raise BadInput("expected --enable or --disable, found both: say which is meant")
+    if disable or enable:
+        name = _switch(database, loaded, name, "enable" if enable else "disable", by, why)
     found = cli._run(_roster(database if database.exists() else None, loaded, name))
     if as_json:
         cli._print_json([entry.as_json() for entry in found])
@@ -72,7 +81,7 @@ def specialists(
         cli._print("no specialist: name a workflow with --workflow, or under `workflows` in statecore.toml")
 
 
-def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str, why: str) -> str:
+def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str | None, why: str | None) -> str:
     """Disable or enable; the name without its version."""
     from statecore.inquiry import existing
     from statecore.roster import named

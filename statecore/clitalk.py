@@ -50,7 +50,7 @@ def _told(found: dict[str, Any]) -> list[str]:
 @click.option("--at", type=int, required=True, metavar="N", help="After its first N events, where a turn ends.")
 @click.option("--run", "new", default="", metavar="NEWID", help="The name of the new run  [default: a fresh one].")
 @cli._by
-@click.option("--why", required=True, help="Why.")
+@cli._why
 @cli._refs
 @cli._db
 @cli._json

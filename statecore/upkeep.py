@@ -22,6 +22,9 @@ from statecore.switches import switch
 
 Request = dict[str, Any]
 
+SAID = {"by": "the name of who says so", "why": "the reason"}
+"""What is recorded with every request that changes something, and may not be left empty."""
+
 GLANCE, TRIES = 0.05, 100
 """Seconds between two tries of a log that is held and whose holder does not answer yet, and how many there are."""
 
@@ -70,7 +73,7 @@ async def _import(log: Log, clock: Clock, request: Request) -> list[str]:
 
 async def _erase(log: Log, clock: Clock, request: Request) -> list[str]:
     run = _text(request, "run")
-    await retention.erase(log, run, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    await retention.erase(log, run, clock.now(), **said(request))
     return [run]
 
 
@@ -78,14 +81,14 @@ async def _purge(log: Log, clock: Clock, request: Request) -> list[str]:
     older = request.get("older")
     if not isinstance(older, int | float):
         raise BadInput(f"expected `older` to be seconds, found {older!r}")
-    return await retention.purge(log, older, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    return await retention.purge(log, older, clock.now(), **said(request))
 
 
 async def _switch(log: Log, clock: Clock, request: Request) -> list[str]:
     name, on = _text(request, "specialist"), request.get("on")
     if not isinstance(on, bool):
         raise BadInput(f"expected `on` to be true or false, found {on!r}")
-    changed = await switch(log, name, on, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    changed = await switch(log, name, on, clock.now(), **said(request))
     return [name] if changed else []
 
 
@@ -98,6 +101,18 @@ def _text(request: Request, name: str) -> str:
     value = request.get(name)
     if not isinstance(value, str) or not value:
         raise BadInput(f"expected `{name}` to be text, found {value!r}")
+    return value
+
+
+def said(request: Request) -> dict[str, str]:
+    """Who asks for something, and why: both in words. Raises BadInput."""
+    return {name: words(request, name) for name in SAID}
+
+
+def words(request: Request, name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"expected `{name}` to be {SAID[name]}, found {value!r}")
     return value
 
 

@@ -554,6 +554,31 @@ def test_questions_to_a_busy_run_are_answered_and_change_nothing(desk: Desk) -> 
     assert "no statecore process works on it" in desk("doctor").out
 
 
+SAYING = [
+    ["answer", "RUN", "CALL", "{}"],
+    ["cancel", "RUN"],
+    ["signal", "RUN", "Go"],
+    ["fork", "RUN", "--at", "2"],
+    ["migrate", "RUN", "--to", QUICK],
+    ["erase", "RUN"],
+    ["purge", "--older-than", "1s"],
+    ["specialists", "work", "--disable"],
+]
+
+
+@pytest.mark.parametrize("command", SAYING, ids=lambda command: command[0])
+def test_whoever_changes_something_says_who_and_why(desk: Desk, command: list[str]) -> None:
+    """An empty name and an empty reason are refused by every command alike, and nothing is recorded."""
+    run = desk.run(ASKING)
+    words = [run if word == "RUN" else word for word in command]
+    given = {"--by": "me", **({} if command[0] == "signal" else {"--why": "w"})}
+    for option in given:
+        for empty in ("", "  "):
+            said = desk(*words, *(word for pair in {**given, option: empty}.items() for word in pair))
+            assert said.code == 2 and f"Invalid value for '{option}': expected" in said.err, said.err
+    assert desk("runs", "--json").json[0]["condition"] == "waiting"
+
+
 # -- stopping
 
 

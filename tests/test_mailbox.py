@@ -23,7 +23,7 @@ from statecore.operations import Operator
 from statecore.session import Progress, carry_out
 from statecore.sqlite import SqliteLog
 from tests.desk import Desk, ended, process, stop, until
-from tests.playground import PAYING, QUICK, Quick
+from tests.playground import PAYING, QUICK, Asking, Errand, Quick
 
 
 @pytest.fixture
@@ -402,6 +402,28 @@ async def test_a_start_that_is_asked_for_twice_is_one_run() -> None:
         assert await operator.perform(starting("r")) == await operator.perform(starting("r")) == ["r"]
         assert await operator.rest(["r"]) == {"r": ""}
         assert len(await engine.log.streams()) == 1
+
+
+@pytest.mark.parametrize("name", ["by", "why"])
+@pytest.mark.parametrize("value", ["", " ", 3, None])
+@pytest.mark.parametrize("do", ["answer", "cancel", "fork", "erase", "purge", "switch"])
+async def test_a_request_without_who_and_why_is_refused(do: str, name: str, value: object) -> None:
+    """Whoever writes to the socket says as much as whoever types a command."""
+    async with Engine(MemoryLog(), [Asking]) as engine:
+        await engine.run(Asking, Errand(), run="r")
+        request = {
+            "do": do,
+            "run": "r",
+            "call": "waiting",
+            "value": "{}",
+            "at": 2,
+            "new": "n",
+            "older": 1.0,
+            "on": False,
+        }
+        request |= {"specialist": "work", "by": "me", "why": "w", name: value}
+        with pytest.raises(BadInput, match=f"expected `{name}` to be the "):
+            await Operator(engine).perform(request)
 
 
 async def test_another_declaration_than_the_clients_is_not_run() -> None:

@@ -131,6 +131,7 @@ def test_one_specialist_is_disabled_and_enabled_alone(desk_of: Desk) -> None:
     [
         (["nobody"], "No specialist registered for task type: nobody"),
         (["work", "--disable"], "expected NAME, --by and --why with --disable"),
+        (["work", "--enable", "--disable", "--by", "a", "--why", "w"], "expected --enable or --disable, found both"),
         (["--enable", "--by", "a", "--why", "w"], "expected NAME, --by and --why with --enable"),
         (["work", "--disable", "--by", "a", "--why", "w"], "there is no database"),
     ],
