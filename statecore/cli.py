@@ -265,15 +265,18 @@ def log(name: str, db: str, as_json: bool) -> None:
 def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """Check the chain of every row, and decide every turn again."""
     from statecore.inquiry import verified
+    from statecore.sqlitefile import REMEDY
 
     found = _run(verified(_database(db), name, _loaded(refs)))
     if as_json:
         _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
     for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what)}")
+        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what.removesuffix(f': {REMEDY}'))}")
     for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
         _note(f"not decided again: {why}")
+    if any(flaw.what.startswith("SQLite: ") for flaw in found.flaws):
+        _note(REMEDY)
     if not as_json:
         decided = found.runs - len(found.skipped)
         _print(

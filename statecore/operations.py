@@ -11,13 +11,15 @@ import msgspec
 from statecore import upkeep
 from statecore.asks import how_it_ended
 from statecore.contract import Contract
-from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
+from statecore.engine import OPEN, Engine
+from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownCall, UnknownRun
 from statecore.events import Payload
 from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
 from statecore.hints import spelled
+from statecore.log import position_of
+from statecore.sqlitefile import REMEDY
 from statecore.strictjson import parse
 from statecore.upkeep import said, words
 from statecore.versions import full_id, name_of
@@ -79,7 +81,18 @@ async def _start(engine: Engine, request: Request) -> list[str]:
 async def _resume(engine: Engine, request: Request) -> list[str]:
     """What became of a child is its parent's to say, where that is taken up too."""
     names = await engine.resume(_text(request, "run") if "run" in request else None)
+    if not names and (lost := await _overlooked(engine)):
+        raise LogError(f"{lost}: {REMEDY}")
     return [name for name in names if not any(ancestors(name, names))]
+
+
+async def _overlooked(engine: Engine) -> str:
+    """Why a log in which no open run was found may have some all the same: its file does not agree with itself."""
+    infos = await engine.log.streams()
+    if not infos and position_of(await engine.log.end()):
+        return "the log has turns, and no run that they are of"
+    open_ = [info.name for info in infos if info.label in OPEN]
+    return f"{', '.join(open_[:5])} and the index of open runs do not agree" if open_ else ""
 
 
 async def _answer(engine: Engine, request: Request) -> list[str]:

@@ -151,7 +151,7 @@ async def verify(log: Log, registry: Registry, run: str | None = None) -> list[F
 async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdict:
     """`verify`, and how far it went."""
     flaws = await log.verify(run)
-    names = [run] if run else [info.name for info in not_system(await log.streams())]
+    names = [run] if run else await _readable(log, flaws)
     if run and (found := (await purged(log)).get(run)):
         return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: f"{run} {gone(*found)}"})
     skipped = {}
@@ -173,6 +173,15 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
             if undecided:
                 skipped[name] = undecided
     return Verdict(tuple(flaws), len(names), skipped)
+
+
+async def _readable(log: Log, flaws: list[Flaw]) -> list[str]:
+    """The runs of a log; none where they cannot be listed, which is a flaw."""
+    try:
+        return [info.name for info in not_system(await log.streams())]
+    except LogError as error:
+        flaws.append(Flaw("", None, f"the runs cannot be listed: {error.__cause__ or error}"))
+        return []
 
 
 def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:

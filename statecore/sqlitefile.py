@@ -19,6 +19,12 @@ from statecore.failpoint import Point, failpoint
 from statecore.schema import SCHEMA, migrate
 
 APPLICATION_ID = 1470622734
+
+REMEDY = (
+    "the file is damaged: restore a backup, or save what can still be read, with `statecore export` or `sqlite3 FILE"
+    " .recover`"
+)
+
 ROWS = 250
 """Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and
 beside a busy event loop each time may cost milliseconds: few statements matter more than short ones."""
@@ -197,6 +203,12 @@ def usable(path: Path, readonly: bool) -> Path:
     elif not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise BadInput(f"{path} cannot be written by this user: open it with readonly=True, or mend the permissions")
     return path
+
+
+def fault_of(fault: sqlite3.Error) -> str:
+    """What SQLite says, and what to do where the file is damaged."""
+    damaged = getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT  # Python's own errors have none
+    return f"{fault}: {REMEDY}" if damaged else str(fault)
 
 
 def _has_wal(path: Path) -> bool:
