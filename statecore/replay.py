@@ -15,7 +15,7 @@ from statecore.call import CallState
 from statecore.checkpoint import Checkpoint, Mark, Unfit, opened
 from statecore.decider import decide
 from statecore.envelope import DERIVED
-from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
+from statecore.errors import BadInput, LogError, UnknownRun, UnknownWorkflow, Unreadable
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -109,7 +109,7 @@ def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
     """`rebuild`, of turns that were read already."""
     run, events = turns[0].stream, turns[-1].version
     if at is not None and not 1 <= at <= events:
-        raise ValueError(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
+        raise BadInput(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
     with _following(run, lambda: events):
         return replay(run, ((turn.at, turn.events) for turn in until(turns, events if at is None else at)))
 
