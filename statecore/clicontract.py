@@ -10,6 +10,7 @@ import click
 from statecore import cli, finding, present
 from statecore.engine import OPEN
 from statecore.errors import BadInput, NotFound, NotPossible
+from statecore.nearest import meant
 from statecore.present import times
 
 CHOSEN_BY = ("workflow", "version", "fingerprint", "tenant", "condition")
@@ -27,7 +28,7 @@ def schema(name: str, refs: tuple[str, ...]) -> None:
     found = known.get(name) or known.get(f"{name}@1") or []
     if not found:
         loaded = ", ".join(sorted(known)) or "none: name a workflow with --workflow module:Workflow"
-        raise NotFound(f"no contract or specialist {name}; loaded are {loaded}")
+        raise NotFound(f"no contract or specialist {name}; loaded are {loaded}{meant(name, known)}")
     if len(found) > 1:
         raise BadInput(f"{len(found)} different ones are called {name}: name the one workflow that is meant")
     cli._print_json(found[0])

@@ -16,6 +16,7 @@ from statecore.events import ForkedFrom, Migrated, Moved, RunStarted, SignalRefu
 from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
+from statecore.nearest import meant
 from statecore.present import plain
 from statecore.provenance import Trace
 from statecore.registry import Registry
@@ -131,13 +132,17 @@ async def named(database: Path, prefix: str) -> str:
 async def run_named(log: Log, prefix: str) -> str:
     if not prefix:
         raise BadInput("expected the id of a run, or how it begins, found nothing: `statecore runs` lists them")
-    names = [info.name for info in not_system(await log.streams()) if info.name.startswith(prefix)]
+    known = [info.name for info in not_system(await log.streams())]
+    names = [name for name in known if name.startswith(prefix)]
     if prefix in names or (not names and prefix in await purged(log)):
         return prefix
     names = [name for name in names if not any(ancestors(name, names))]
     if len(names) != 1:
         found = f"{len(names)} runs begin so: {', '.join(names[-5:])}" if names else "there is none"
-        raise UnknownRun(f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them")
+        near = "" if names else meant(prefix, known)
+        raise UnknownRun(
+            f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them{near}"
+        )
     return names[0]
 
 

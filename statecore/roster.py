@@ -7,9 +7,10 @@ import attrs
 
 from statecore.call import Call, CallState
 from statecore.declare import State
-from statecore.errors import LogError
+from statecore.errors import LogError, UnknownSpecialist
 from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
 from statecore.log import Log, StreamInfo
+from statecore.nearest import meant
 from statecore.person import Person
 from statecore.plan import Part
 from statecore.present import moment, short
@@ -164,7 +165,14 @@ def _limit(work: State | Part, made: Specialist[Any, Any]) -> float | None:
 
 def named(workflows: Iterable[type[Workflow[Any]]], name: str) -> Specialist[Any, Any]:
     """By name or name@version. Raises UnknownSpecialist."""
-    return Registry(workflows).specialist(name)
+    known = {id: made for id, (made, _) in registered(workflows).items()}
+    found = known.get(name) or next((made for made in known.values() if made.name == name), None)
+    if found is None:
+        names = ", ".join(sorted(known)) or "none: name a workflow with --workflow"
+        raise UnknownSpecialist(
+            f"no specialist {name} in the loaded workflows (there are: {names}){meant(name, (m.name for m in known.values()))}"
+        )
+    return found
 
 
 async def roster(

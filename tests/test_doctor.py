@@ -138,6 +138,15 @@ def test_a_file_that_is_no_log_is_said(desk: Desk) -> None:
 def test_configured_workflows_are_named_or_what_is_wrong_with_them(desk: Desk) -> None:
     """What `resume` will find."""
     Path("statecore.toml").write_text(f'workflows = ["{QUICK}"]')
-    assert finding(desk, "workflows")[1].startswith("Quick 1, ChangeReview 2")
+    assert finding(desk, "workflows")[1].startswith("Quick 1 (")
+    Path("statecore.toml").write_text(f'workflow = ["{QUICK}"]')
+    assert finding(desk, "workflows") == (
+        False,
+        "statecore.toml: nothing is configured by `workflow`, expected workflows or log; did you mean workflows?",
+    )
+    assert (
+        "note: statecore.toml: nothing is configured by `workflow`"
+        in desk("resume", "--db", "x").err + desk("asks", "--db", "x").err
+    )
     Path("statecore.toml").write_text('workflows = ["nowhere:W"]')
     assert "no module nowhere" in finding(desk, "workflows")[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statecore import Completed, Engine, Failed, State, Workflow, any_state, finding
+from statecore import Completed, Engine, Failed, State, Workflow, any_state
 from statecore.errors import UnknownSpecialist
 from statecore.events import Switched
 from statecore.log import MemoryLog
@@ -69,7 +69,7 @@ async def test_a_specialist_is_idle_busy_failed_or_disabled() -> None:
     assert (seen["cut"].doing.last, seen["glue"].doing.last) == ("completed", "Crashed")
     await switch(log, "glue", False, 0.0, by="ana", why="dry")
     assert (await doing())["glue"].doing.status == "disabled"
-    with pytest.raises(UnknownSpecialist, match="No specialist registered for task type: foo"):
+    with pytest.raises(UnknownSpecialist, match="no specialist foo in the loaded workflows"):
         await roster(log, [Cutting], "foo")
     assert [entry.specialist.id for entry in await roster(log, [Cutting, Cutting], "cut@1")] == ["cut@1"]
 
@@ -129,7 +129,7 @@ def test_one_specialist_is_disabled_and_enabled_alone(desk_of: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (["nobody"], "No specialist registered for task type: nobody"),
+        (["nobody"], "no specialist nobody in the loaded workflows (there are: work@1)"),
         (["work", "--disable"], "expected NAME, --by and --why with --disable"),
         (["work", "--enable", "--disable", "--by", "a", "--why", "w"], "expected --enable or --disable, found both"),
         (["--enable", "--by", "a", "--why", "w"], "expected NAME, --by and --why with --enable"),
@@ -142,8 +142,7 @@ def test_a_wrong_request_is_told(desk: Desk, arguments: list[str], wrong: str) -
     assert said.code == 2 and wrong in said.err
 
 
-def test_without_a_workflow_nothing_is_listed_and_the_remedy_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list says how to fill it."""
-    monkeypatch.setattr(finding, "configured", lambda: ([], []))
+def test_without_a_workflow_nothing_is_listed_and_the_remedy_is(desk: Desk) -> None:
+    """An empty list says how to fill it, and nothing of the library's own demo is in it."""
     said = desk("specialists")
     assert said.code == 0 and "name a workflow with --workflow" in said.out
