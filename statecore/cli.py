@@ -220,7 +220,7 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
 @_json
 def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) -> None:
     """Show a run: where it is, how it got there, what comes next."""
-    from statecore import record
+    from statecore import history, record
     from statecore.inquiry import shown
 
     found = _run(shown(_database(db), name, at))
@@ -229,17 +229,18 @@ def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) ->
         return
     parts = record.records(found.turns)
     if as_json:
-        _print_json({**present.as_json(found.run), "plans": [part.plain() for part in parts]})
+        fork = history.forked(found.turns)
+        more = {"finished": history.finished(found.turns), "forked": fork and {"run": fork.run, "at": fork.at}}
+        _print_json({**present.as_json(found.run), **more, "plans": [part.plain() for part in parts]})
         return
     which = (found.run, found.turns, found.whole, _options(db), time.time())
     _print(*present.overview(*which, found.below, record.table(parts)))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
-        _print(
-            f"worker    process {found.worker}"
-            if found.worker
-            else f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on"
-        )
+        if found.worker:
+            _print(f"worker    process {found.worker}")
+        elif present.to_do(found.run, found.below):
+            _print(f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on")
 
 
 @cli.command()

@@ -3,13 +3,14 @@ to, and a first workflow.
 """
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
-from statecore import cli
-from statecore.errors import BadInput
+from statecore import cli, present
+from statecore.errors import BadInput, UnknownSpecialist
 from statecore.present import times
 
 
@@ -25,7 +26,8 @@ def messages(name: str, db: str, as_json: bool) -> None:
     found = cli._run(shown(cli._database(db), name))
     sent = list(handed(found.run, found.turns))
     if as_json:
-        cli._print_json([message.as_json() for message in sent])
+        whose = {name: present.line(found.run)[name] for name in ("run", "workflow", "version", "tenant")}
+        cli._print_json([{**whose, **message.as_json()} for message in sent])
         return
     cli._print(*(line for message in sent for line in message.lines()))
     cli._print(f"{times(len(sent), 'hand-over')} in {found.run.id}")
@@ -71,7 +73,10 @@ def specialists(
     if disable and enable:
         raise BadInput("expected --enable or --disable, found both: say which is meant")
     if disable or enable:
-        name = _switch(database, loaded, name, "enable" if enable else "disable", by, why)
+        name, known = _switch(database, loaded, name, "enable" if enable else "disable", by, why)
+        if not known:
+            cli._print(f"{name}  enabled")
+            return
     found = cli._run(_roster(database if database.exists() else None, loaded, name))
     if as_json:
         cli._print_json([entry.as_json() for entry in found])
@@ -81,19 +86,36 @@ def specialists(
         cli._print("no specialist: name a workflow with --workflow, or under `workflows` in statecore.toml")
 
 
-def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str | None, why: str | None) -> str:
-    """Disable or enable; the name without its version."""
+def _switch(
+    database: Path, loaded: list[Any], name: str, switch: str, by: str | None, why: str | None
+) -> tuple[str, bool]:
+    """Disable or enable; the name without its version, and whether a loaded workflow has it. What the log has as out of
+    rotation is put back whoever is loaded.
+    """
     from statecore.inquiry import existing
     from statecore.roster import named
     from statecore.upkeep import carry_out
 
     if not (name and by and why):
         raise BadInput(f"expected NAME, --by and --why with --{switch}")
-    name = named(loaded, name).name
+    try:
+        name, known = named(loaded, name).name, True
+    except UnknownSpecialist:
+        name, known = name.partition("@")[0], False
+        if switch == "disable" or name not in cli._run(_off(existing(database))):
+            raise
     request = {"do": "switch", "specialist": name, "on": switch == "enable", "by": by, "why": why}
     if not cli._run(carry_out(existing(database), request, cli._tell)):
         cli._note(f"{name} was {switch}d already")
-    return name
+    return name, known
+
+
+async def _off(database: Path) -> Collection[str]:
+    from statecore.inquiry import reading
+    from statecore.switches import switches
+
+    async with reading(database) as log:
+        return (await switches(log)).off
 
 
 async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[Any]:

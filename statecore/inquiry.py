@@ -75,7 +75,7 @@ async def listing(
 
 
 async def _line(log: Log, info: StreamInfo, depth: int) -> dict[str, Any]:
-    begun, pinned = await _pinned(log, info.name)
+    begun, pinned, fork = await _pinned(log, info.name)
     until = (await _due(log, info.name)) if info.condition == "waiting" else None
     return {
         "run": info.name,
@@ -86,6 +86,7 @@ async def _line(log: Log, info: StreamInfo, depth: int) -> dict[str, Any]:
         "parent": begun.parent if begun else "",
         "root": begun.root if begun and begun.root else info.name,
         "depth": depth,
+        "forked": fork and {"run": fork.run, "at": fork.at},
         "condition": info.condition,
         "started": info.started,
         "at": info.at,
@@ -102,10 +103,11 @@ async def _due(log: Log, name: str) -> float | None:
         return None
 
 
-async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | Migrated | None]:
-    """How a run began, and what names the declaration that it is on now. Of its other turns the bytes are looked at,
-    and not what they say.
+async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | Migrated | None, ForkedFrom | None]:
+    """How a run began, what names the declaration that it is on now, and what it was forked from. Of its other turns the
+    bytes are looked at, and not what they say.
     """
+    fork: ForkedFrom | None = None
     begun: RunStarted | None = None
     pinned: RunStarted | Migrated | None = None
     async for row in log.rows(name):
@@ -117,10 +119,11 @@ async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | 
                 elif isinstance(event, Migrated):
                     pinned = event
                 elif isinstance(event, ForkedFrom) and begun is not None:
+                    fork = event
                     begun = attrs.evolve(begun, parent="", root="")
             if begun is None:
-                return None, None
-    return begun, pinned
+                return None, None, None
+    return begun, pinned, fork
 
 
 async def named(database: Path, prefix: str) -> str:

@@ -761,7 +761,7 @@ def test_what_cannot_be_settled_is_refused_with_the_reason(desk: Desk, parked: s
 
 def test_the_hint_names_the_database_that_was_named(desk: Desk) -> None:
     """What is printed to be typed finds the same log."""
-    run = desk.run(ASKING, "--db", "my log.db")
+    run = desk.run("tests.people:Rated", "--db", "my log.db", title="Owls")
     assert "--db 'my log.db'`" in desk("show", run, "--db", "my log.db").out
 
 
