@@ -215,17 +215,17 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
 @cli.command()
 @_run_id
 @click.option("--at", type=int, metavar="N", help="As it was after its first N events.")
-@click.option("--call", metavar="CALL", help="One call of a plan alone, as `state#entry/part`, with all that it gave.")
+@click.option("--call", metavar="CALL", help="One call alone, in full: its id, or the name of its state.")
 @_db
 @_json
 def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) -> None:
     """Show a run: where it is, how it got there, what comes next."""
-    from statecore import history, record
+    from statecore import account, history, record
     from statecore.inquiry import shown
 
     found = _run(shown(_database(db), name, at))
     if call is not None:
-        _print_json(record.record(found.turns, found.run.id, call).plain())
+        _print_json(account.account(found.run, found.turns, call))
         return
     parts = record.records(found.turns)
     if as_json:
