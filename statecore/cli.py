@@ -1,7 +1,7 @@
 """The command line. It reads arguments and prints; what it does is in `operations.py` and `replay.py`.
 
-Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 130
-stopped by Ctrl-C. Results go to standard output, progress and errors to standard error.
+Exit codes: 0 completed, 1 failed (or cancelled, partial), 2 bad usage or input, 3 waiting, paused or parked, 74 the
+results could not be written, 130 stopped by Ctrl-C, 141 nobody reads the results any more. Results go to standard output, progress and errors to standard error.
 """
 
 import asyncio
@@ -25,12 +25,15 @@ from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
 from statecore.tasks import GRACE
+from statecore.upkeep import SAID
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 CODES = {"completed": 0, "failed": 1, "cancelled": 1, "partial": 1}
 WAITING, STOPPED, PIPE_CLOSED = 3, 130, 141
+UNWRITTEN = 74
+"""EX_IOERR of sysexits.h: a disk is full, say. It is no code of a run, which may have completed."""
 DATABASE = "statecore.db"
 STOPPING = f"stopping: calls in flight have {GRACE:g} s to end; once more stops at once"
 LISTED = 30
@@ -61,7 +64,19 @@ _follow: Decorator = click.option(
     is_flag=True,
     help="Stay until it is finished, through waits, deadlines and questions; else these are left to a later resume.",
 )
-_by: Decorator = click.option("--by", required=True, help="Who says so.")
+
+
+def _said(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Who says something, and why, is said in words or not at all."""
+    if value is not None and not value.strip():
+        raise click.BadParameter(f"expected {SAID[str(option.name)]}, found nothing")
+    return value
+
+
+_by: Decorator = click.option("--by", required=True, callback=_said, help="Who says so.")
+_why: Decorator = click.option("--why", required=True, callback=_said, help="Why.")
+_by_if_any: Decorator = click.option("--by", callback=_said, help="Who says so.")
+_why_if_any: Decorator = click.option("--why", callback=_said, help="Why.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -143,7 +158,7 @@ def resume(name: str | None, refs: tuple[str, ...], follow: bool, db: str, as_js
 @click.argument("call")
 @click.argument("value", metavar="done|not-done|JSON")
 @_by
-@click.option("--why", required=True, help="Why they say so, or how they know.")
+@click.option("--why", required=True, callback=_said, help="Why they say so, or how they know.")
 @click.option(
     "--shown", default="", metavar="HASH", help="What `asks` showed; refused where something else is asked by now."
 )
@@ -163,7 +178,7 @@ def answer(
 @cli.command()
 @_run_id
 @_by
-@click.option("--why", required=True, help="Why.")
+@_why
 @_refs
 @_db
 @_json
@@ -200,31 +215,32 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
 @cli.command()
 @_run_id
 @click.option("--at", type=int, metavar="N", help="As it was after its first N events.")
-@click.option("--call", metavar="CALL", help="One call of a plan alone, as `state#entry/part`, with all that it gave.")
+@click.option("--call", metavar="CALL", help="One call alone, in full: its id, or the name of its state.")
 @_db
 @_json
 def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) -> None:
     """Show a run: where it is, how it got there, what comes next."""
-    from statecore import record
+    from statecore import account, history, record
     from statecore.inquiry import shown
 
     found = _run(shown(_database(db), name, at))
     if call is not None:
-        _print_json(record.record(found.turns, found.run.id, call).plain())
+        _print_json(account.account(found.run, found.turns, call))
         return
     parts = record.records(found.turns)
     if as_json:
-        _print_json({**present.as_json(found.run), "plans": [part.plain() for part in parts]})
+        fork = history.forked(found.turns)
+        more = {"finished": history.finished(found.turns), "forked": fork and {"run": fork.run, "at": fork.at}}
+        _print_json({**present.as_json(found.run), **more, "plans": [part.plain() for part in parts]})
         return
     which = (found.run, found.turns, found.whole, _options(db), time.time())
     _print(*present.overview(*which, found.below, record.table(parts)))
     if at is None and not found.run.outcome:
         resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
-        _print(
-            f"worker    process {found.worker}"
-            if found.worker
-            else f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on"
-        )
+        if found.worker:
+            _print(f"worker    process {found.worker}")
+        elif present.to_do(found.run, found.below):
+            _print(f"worker    no statecore process: unless a program of yours has the log open, {resumed} goes on")
 
 
 @cli.command()
@@ -250,15 +266,18 @@ def log(name: str, db: str, as_json: bool) -> None:
 def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """Check the chain of every row, and decide every turn again."""
     from statecore.inquiry import verified
+    from statecore.sqlitefile import REMEDY
 
     found = _run(verified(_database(db), name, _loaded(refs)))
     if as_json:
         _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
     for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what)}")
+        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what.removesuffix(f': {REMEDY}'))}")
     for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
         _note(f"not decided again: {why}")
+    if any(flaw.what.startswith("SQLite: ") for flaw in found.flaws):
+        _note(REMEDY)
     if not as_json:
         decided = found.runs - len(found.skipped)
         _print(
@@ -348,23 +367,35 @@ def _carried_out(db: str, request: dict[str, Any], refs: list[str]) -> list[Any]
     database = _database(db) if request["do"] == "start" else existing(_database(db))
     known = _loaded(refs)
     progress = Progress(_tell)
+    stopping = lambda: "" if progress.holder else STOPPING  # noqa: E731 - what another process has in flight goes on
     try:
-        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), STOPPING)
+        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), stopping)
     except KeyboardInterrupt:
-        _tell(_how_to_go_on(progress.runs, progress.elsewhere, _options(db, () if progress.elsewhere else refs)))
+        _tell(_how_to_go_on(request, progress, db, refs))
         sys.exit(STOPPED)
     if progress.cut:
-        _tell(_how_to_go_on(progress.runs, 0, _options(db, refs)))
+        _tell(_goes_on(progress.runs, _options(db, refs)))
     return ended
 
 
-def _how_to_go_on(runs: list[str], elsewhere: int, options: str) -> str:
+def _how_to_go_on(request: dict[str, Any], progress: Any, db: str, refs: list[str]) -> str:
+    """Said at Ctrl-C, by how far the request had come."""
+    repeated = request["do"] == "resume"
+    if progress.stage == "kept":
+        who = f"process {progress.holder}, which holds the log, did not take" if progress.holder else "nobody had taken"
+        return f"stopped; {who} the request: nothing of it was done, send it again"
+    if progress.stage == "sent" and not repeated:
+        run = present.typed(request.get("new") or request["run"])
+        return f"stopped; whether the request was taken is in the log: `statecore show {run}{_options(db)}` looks"
+    if progress.elsewhere:
+        which = f"show {present.typed(progress.runs[0])}" if len(progress.runs) == 1 else "runs"
+        goes_on = f"process {progress.elsewhere} goes on with it: `statecore {which}{_options(db)}` looks"
+        return f"not watched any more; {goes_on}"
+    return _goes_on(progress.runs, _options(db, refs))
+
+
+def _goes_on(runs: list[str], options: str) -> str:
     which = f" {present.typed(runs[0])}" if len(runs) == 1 else ""
-    if elsewhere:
-        return (
-            f"not watched any more; process {elsewhere} goes on with it: `statecore"
-            f" {f'show{which}' if which else 'runs'}{options}` looks"
-        )
     return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 
@@ -420,7 +451,7 @@ def _plain(source: str, contract: Contract[Any] | None = None) -> Any:
     return plain
 
 
-def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
+def _run(work: Coroutine[Any, Any, T], stopping: Callable[[], str] = str) -> T:
     """Run to the end. Ctrl-C, SIGTERM and a closed terminal stop it cleanly, and say that they do; once more, at once."""
 
     async def main() -> T:
@@ -428,8 +459,8 @@ def _run(work: Coroutine[Any, Any, T], stopping: str = "") -> T:
         assert task is not None
 
         def stop() -> None:
-            if stopping and not task.cancelling():
-                _tell(f"\n{stopping}")
+            if (said := stopping()) and not task.cancelling():
+                _tell(f"\n{said}")
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -446,11 +477,17 @@ class _PipeClosed(Exception):
     pass
 
 
+class _Unwritten(Exception):
+    pass
+
+
 def _out(text: str, **style: Any) -> None:
     try:
         click.secho(text, **style)
     except BrokenPipeError:
         raise _PipeClosed from None
+    except OSError as error:
+        raise _Unwritten(error.strerror or str(error)) from None
 
 
 def _print(*lines: str, **style: Any) -> None:
@@ -475,6 +512,7 @@ def _note(text: str) -> None:
 
 def main() -> NoReturn:
     """The entry point: every foreseen fault is one line on standard error, and no traceback."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -491,7 +529,7 @@ def _main() -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        _tell(error.format_message())
         return 2
     except click.ClickException as error:
         usage = f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else ""
@@ -501,12 +539,26 @@ def _main() -> int:
         return STOPPED
     except (_PipeClosed, BrokenPipeError):
         return PIPE_CLOSED
+    except _Unwritten as error:
+        _tell(f"error: the results cannot be written: {error}; what the command did is done")
+        return UNWRITTEN
     except OSError as error:
         _tell(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return 2
     except (StatecoreError, ValueError) as error:
         _tell(f"{'not found' if isinstance(error, NotFound) else 'error'}: {error}")
         return 2
+
+
+def _open_what_is_closed() -> None:
+    """A stream that was closed (`>&-`) leads nowhere, and no file that is opened later gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(nowhere, "w" if number else "r"))  # noqa: SIM115 - open as long as the process is
 
 
 def _flush() -> None:

@@ -13,11 +13,11 @@ from statecore.errors import BadInput
 @click.command()
 @cli._run_if_any
 @click.option("--watch", is_flag=True, help="Sit at the terminal: choose a question, see all of it, answer it.")
-@click.option("--by", default="", help="With --watch: your name.")
+@click.option("--by", callback=cli._said, help="With --watch: your name.")
 @cli._refs
 @cli._db
 @cli._json
-def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
+def asks(name: str | None, watch: bool, by: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
     """List what people are asked by all runs, or by one: all of each question, and how to answer it."""
     from statecore import inbox
 
@@ -28,7 +28,7 @@ def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str,
             raise BadInput("--watch is for people and --json for programs: leave one of them out")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             inbox.no_terminal()
-        _watch(db, run, by, refs, known)
+        _watch(db, run, by or "", refs, known)
         return
     found = cli._run(inbox.asked(database, known, run))
     if as_json:
@@ -42,17 +42,15 @@ def asks(name: str | None, watch: bool, by: str, refs: tuple[str, ...], db: str,
 
 def _watch(db: str, run: str | None, by: str, refs: tuple[str, ...], known: list[Any]) -> None:
     from statecore import inbox, present
-    from statecore.session import Progress, carry_out
 
     database = cli._database(db)
 
     def answer(ask: Any, value: str, who: str, why: str) -> list[str]:
         request = {
             "do": "answer", "run": ask.run.id, "call": ask.call.id, "value": value, "by": who, "why": why,
-            "shown": ask.shown, "refs": list(refs),
+            "shown": ask.shown,
         }  # fmt: skip
-        ended = cli._run(carry_out(database, request, known, Progress(cli._tell)), cli.STOPPING)
-        return [present.headline(each.run, each.parked) for each in ended]
+        return [present.headline(each.run, each.parked) for each in cli._carried_out(db, request, list(refs))]
 
     def look() -> list[Any]:
         return cli._run(inbox.asked(database, known, run))
@@ -64,7 +62,7 @@ def _watch(db: str, run: str | None, by: str, refs: tuple[str, ...], known: list
             else:
                 click.echo("".join(lines), nl=False)
                 sys.stdout.flush()
-        except OSError:
+        except (OSError, cli._Unwritten):
             raise inbox.Left from None  # the terminal is closed
 
     inbox.Inbox(look, answer, time.time, say, by).sit()

@@ -10,6 +10,7 @@ import click
 from statecore import cli, finding, present
 from statecore.engine import OPEN
 from statecore.errors import BadInput, NotFound, NotPossible
+from statecore.nearest import meant
 from statecore.present import times
 
 CHOSEN_BY = ("workflow", "version", "fingerprint", "tenant", "condition")
@@ -27,7 +28,7 @@ def schema(name: str, refs: tuple[str, ...]) -> None:
     found = known.get(name) or known.get(f"{name}@1") or []
     if not found:
         loaded = ", ".join(sorted(known)) or "none: name a workflow with --workflow module:Workflow"
-        raise NotFound(f"no contract or specialist {name}; loaded are {loaded}")
+        raise NotFound(f"no contract or specialist {name}; loaded are {loaded}{meant(name, known)}")
     if len(found) > 1:
         raise BadInput(f"{len(found)} different ones are called {name}: name the one workflow that is meant")
     cli._print_json(found[0])
@@ -75,13 +76,12 @@ async def _standings(database: Path, known: Iterable[Any]) -> list[Any]:
 )
 @click.option("--to", "ref", required=True, metavar="REF", help="The workflow that it goes on with.")
 @cli._by
-@click.option("--why", required=True, help="Why.")
+@cli._why
 @cli._db
 @cli._json
 def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: str, db: str, as_json: bool) -> None:
     """Let open runs go on with another declaration, all of them or none, by its declared migration."""
     from statecore.inquiry import existing
-    from statecore.session import Progress, carry_out
 
     database, machine = existing(cli._database(db)), finding.workflow(ref).machine
     if (name is None) == (not wheres):
@@ -89,7 +89,7 @@ def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: s
     runs = [cli._named(db, name)] if name is not None else _chosen(database, wheres, machine.fingerprint)
     request = {"do": "migrate", "run": runs[0], "runs": runs, "ref": ref, "fingerprint": machine.fingerprint}
     request |= {"by": by, "why": why}
-    ended = cli._run(carry_out(database, request, cli._loaded([ref]), Progress(cli._tell)))
+    ended = cli._carried_out(db, request, [ref])
     if as_json:
         cli._print_json([present.as_json(each.run, each.parked) for each in ended])
         return

@@ -40,7 +40,7 @@ def import_(file: str, db: str, as_json: bool) -> None:
 @click.command()
 @cli._run_id
 @cli._by
-@click.option("--why", required=True, help="Why.")
+@cli._why
 @cli._db
 @cli._json
 def erase(name: str, by: str, why: str, db: str, as_json: bool) -> None:
@@ -55,11 +55,11 @@ def erase(name: str, by: str, why: str, db: str, as_json: bool) -> None:
 @click.option(
     "--older-than", "older", metavar="AGE", help="As in 90m, 12h, 30d  [default: keep of [log] in statecore.toml]"
 )
-@click.option("--by", default="operator", show_default=True, help="Who says so.")
-@click.option("--why", default="", help="Why.")
+@click.option("--by", default="operator", show_default=True, callback=cli._said, help="Who says so.")
+@cli._why_if_any
 @cli._db
 @cli._json
-def purge(older: str | None, by: str, why: str, db: str, as_json: bool) -> None:
+def purge(older: str | None, by: str, why: str | None, db: str, as_json: bool) -> None:
     """Take the runs out of the log that were finished so long ago. A line for each stays."""
     from statecore.retention import age
 
@@ -90,7 +90,7 @@ def _there(db: str) -> Path:
 def _upkeep(database: Path, request: dict[str, Any]) -> list[str]:
     from statecore.upkeep import carry_out
 
-    return cli._run(carry_out(database, request))
+    return cli._run(carry_out(database, request, cli._tell))
 
 
 def _say(runs: list[str], as_json: bool, *lines: str) -> None:

@@ -3,13 +3,14 @@ to, and a first workflow.
 """
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
-from statecore import cli
-from statecore.errors import BadInput
+from statecore import cli, present
+from statecore.errors import BadInput, UnknownSpecialist
 from statecore.present import times
 
 
@@ -25,7 +26,8 @@ def messages(name: str, db: str, as_json: bool) -> None:
     found = cli._run(shown(cli._database(db), name))
     sent = list(handed(found.run, found.turns))
     if as_json:
-        cli._print_json([message.as_json() for message in sent])
+        whose = {name: present.line(found.run)[name] for name in ("run", "workflow", "version", "tenant")}
+        cli._print_json([{**whose, **message.as_json()} for message in sent])
         return
     cli._print(*(line for message in sent for line in message.lines()))
     cli._print(f"{times(len(sent), 'hand-over')} in {found.run.id}")
@@ -49,20 +51,32 @@ def trace(name: str, call: str, db: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False, default="")
-@click.option("--disable", "switch", flag_value="disable", help="Take it out of rotation, until it is enabled.")
-@click.option("--enable", "switch", flag_value="enable", help="Put it back.")
-@click.option("--by", default="", help="Who says so.")
-@click.option("--why", default="", help="Why.")
+@click.option("--disable", is_flag=True, help="Take it out of rotation, until it is enabled.")
+@click.option("--enable", is_flag=True, help="Put it back.")
+@cli._by_if_any
+@cli._why_if_any
 @cli._refs
 @cli._db
 @cli._json
 def specialists(
-    name: str, switch: str | None, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool
+    name: str,
+    disable: bool,
+    enable: bool,
+    by: str | None,
+    why: str | None,
+    refs: tuple[str, ...],
+    db: str,
+    as_json: bool,
 ) -> None:
     """List the specialists of the loaded workflows: contracts, limits, and what each is doing; or disable one."""
     loaded, database = cli._loaded(refs), cli._database(db)
-    if switch:
-        name = _switch(database, loaded, name, switch, by, why)
+    if disable and enable:
+        raise BadInput("expected --enable or --disable, found both: say which is meant")
+    if disable or enable:
+        name, known = _switch(database, loaded, name, "enable" if enable else "disable", by, why)
+        if not known:
+            cli._print(f"{name}  enabled")
+            return
     found = cli._run(_roster(database if database.exists() else None, loaded, name))
     if as_json:
         cli._print_json([entry.as_json() for entry in found])
@@ -72,29 +86,47 @@ def specialists(
         cli._print("no specialist: name a workflow with --workflow, or under `workflows` in statecore.toml")
 
 
-def _switch(database: Path, loaded: list[Any], name: str, switch: str, by: str, why: str) -> str:
-    """Disable or enable; the name without its version."""
+def _switch(
+    database: Path, loaded: list[Any], name: str, switch: str, by: str | None, why: str | None
+) -> tuple[str, bool]:
+    """Disable or enable; the name without its version, and whether a loaded workflow has it. What the log has as out of
+    rotation is put back whoever is loaded.
+    """
     from statecore.inquiry import existing
     from statecore.roster import named
     from statecore.upkeep import carry_out
 
     if not (name and by and why):
         raise BadInput(f"expected NAME, --by and --why with --{switch}")
-    name = named(loaded, name).name
+    try:
+        name, known = named(loaded, name).name, True
+    except UnknownSpecialist:
+        name, known = name.partition("@")[0], False
+        if switch == "disable" or name not in cli._run(_off(existing(database))):
+            raise
     request = {"do": "switch", "specialist": name, "on": switch == "enable", "by": by, "why": why}
-    if not cli._run(carry_out(existing(database), request)):
+    if not cli._run(carry_out(existing(database), request, cli._tell)):
         cli._note(f"{name} was {switch}d already")
-    return name
+    return name, known
+
+
+async def _off(database: Path) -> Collection[str]:
+    from statecore.inquiry import reading
+    from statecore.switches import switches
+
+    async with reading(database) as log:
+        return (await switches(log)).off
 
 
 async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[Any]:
     from statecore.inquiry import reading
+    from statecore.mailbox import beside, served
     from statecore.roster import roster
 
     if database is None:
         return await roster(None, loaded, name)
     async with reading(database) as log:
-        return await roster(log, loaded, name)
+        return await roster(log, loaded, name, bool(await served(beside(log.path))))
 
 
 @click.command()

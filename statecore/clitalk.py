@@ -8,6 +8,7 @@ import click
 
 from statecore import cli, present
 from statecore.engine import fresh_id
+from statecore.nearest import meant
 from statecore.present import where
 
 
@@ -30,11 +31,25 @@ def signal(name: str, type_: str, source: str, by: str, id: str, refs: tuple[str
     from statecore.inquiry import answered
 
     found = cli._run(answered(cli._database(db), run, by, id))
+    if not found["taken"]:
+        _misspelt(type_, list(refs))
     if as_json:
         cli._print_json({**found, "run": present.as_json(ended[0].run, ended[0].parked)})
     else:
         cli._print(*_told(found), *cli._rested(ended[0], cli._options(db, refs)))
     sys.exit(0 if found["taken"] else 1)
+
+
+def _misspelt(type_: str, refs: list[str]) -> None:
+    machines = [cls.machine for cls in cli._loaded(refs)]
+    known = {
+        letter.type.partition("@")[0]
+        for machine in machines
+        for letter in machine.table.letters
+        if letter.kind == "Signal"
+    }
+    if type_.partition("@")[0] not in known and (near := meant(type_, known)):
+        cli._note(f"no signal is called {type_}{near}")
 
 
 def _told(found: dict[str, Any]) -> list[str]:
@@ -50,7 +65,7 @@ def _told(found: dict[str, Any]) -> list[str]:
 @click.option("--at", type=int, required=True, metavar="N", help="After its first N events, where a turn ends.")
 @click.option("--run", "new", default="", metavar="NEWID", help="The name of the new run  [default: a fresh one].")
 @cli._by
-@click.option("--why", required=True, help="Why.")
+@cli._why
 @cli._refs
 @cli._db
 @cli._json

@@ -6,11 +6,14 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from statecore.errors import BadInput, StatecoreError
+from statecore.errors import BadInput, LogError, StatecoreError
 from statecore.finding import configured
 from statecore.inquiry import NoDatabase, reading
 from statecore.mailbox import beside, served
 from statecore.present import times
+from statecore.retention import not_system
+from statecore.sqlite import SqliteLog
+from statecore.sqlitefile import REMEDY
 
 Finding = tuple[str, bool, str]
 
@@ -95,12 +98,15 @@ async def _database(database: Path) -> list[Finding]:
     try:
         async with reading(database) as log:
             flaws = await log.verify()
-            labels = [info.condition for info in await log.streams()]
+            labels = await _labels(log)
     except NoDatabase:
         return [("database", True, f"{database} is not there yet; the first run makes it")]
     except StatecoreError as error:
         return [("database", False, str(error))]
-    counted = ", ".join(f"{labels.count(label)} {label}" for label in dict.fromkeys(labels)) or "no runs"
+    if labels is None:
+        counted, labels = f"its runs cannot be listed: {REMEDY}", []
+    else:
+        counted = ", ".join(f"{labels.count(label)} {label}" for label in dict.fromkeys(labels)) or "no runs"
     chain = (
         f"{times(len(flaws), 'flaw')}, the first: {flaws[0].what}: see `statecore verify`"
         if flaws
@@ -109,7 +115,7 @@ async def _database(database: Path) -> list[Finding]:
     holder = await served(beside(database))
     parked = labels.count("parked")
     return [
-        ("database", True, f"{database}: {_size(database)}; {counted}"),
+        ("database", REMEDY not in counted, f"{database}: {_size(database)}; {counted}"),
         ("chain", not flaws, chain),
         (
             "holder",
@@ -122,6 +128,14 @@ async def _database(database: Path) -> list[Finding]:
             f"{times(parked, 'run')} to be settled by somebody: see `statecore runs --open`" if parked else "no run",
         ),
     ]
+
+
+async def _labels(log: SqliteLog) -> list[str] | None:
+    """The conditions of the runs; None where the file is too damaged to list them."""
+    try:
+        return [info.condition for info in not_system(await log.streams())]
+    except LogError:
+        return None
 
 
 def _size(database: Path) -> str:

@@ -83,7 +83,12 @@ class RunExists(Conflict):
         self.args = (f"there is a run {stream} already: give the new one an id of its own, or none",)
 
 
-class LogHeld(LogError): ...
+class LogHeld(LogError):
+    """`pid`: of the process that has the log, 0 where it has not said."""
+
+    def __init__(self, message: str, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class LogFailed(LogError): ...

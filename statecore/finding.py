@@ -13,10 +13,14 @@ from typing import Any
 
 from statecore.errors import BadInput, DefinitionError, UnknownWorkflow
 from statecore.failures import told
+from statecore.nearest import meant
 from statecore.retention import age
 from statecore.workflow import Workflow
 
 GROUP = "statecore.workflows"
+
+KEYS = {"": ("workflows", "log"), "log": ("keep",)}
+"""What can be configured, by table."""
 
 
 class NotInstalled(UnknownWorkflow):
@@ -38,7 +42,9 @@ def workflow(ref: str) -> type[Workflow[Any]]:
         if isinstance(value, type) and issubclass(value, Workflow) and value is not Workflow
     ]
     what = f"{name} is no workflow" if found is not None else f"has no {name}"
-    raise UnknownWorkflow(f"{ref}: module {module_name} {what}; workflows there: {', '.join(there) or 'none'}")
+    raise UnknownWorkflow(
+        f"{ref}: module {module_name} {what}; workflows there: {', '.join(there) or 'none'}{meant(name, there)}"
+    )
 
 
 def _module(name: str, ref: str) -> Any:
@@ -87,7 +93,7 @@ def configured() -> tuple[list[type[Workflow[Any]]], list[str]]:
         except (UnknownWorkflow, DefinitionError) as error:
             if ref in listed or not isinstance(error, NotInstalled):
                 wrong.append(str(error))
-    return found, wrong
+    return found, [*wrong, *_strange()]
 
 
 def keep() -> float | None:
@@ -114,6 +120,17 @@ def _listed() -> list[str]:
         if listed:
             return listed
     return []
+
+
+def _strange() -> Iterator[str]:
+    """Keys that say nothing here, whatever they were meant to say."""
+    for file, table in _tables():
+        for name, keys in KEYS.items():
+            found = table.get(name, {}) if name else table
+            for key in found if isinstance(found, dict) else ():
+                if key not in keys:
+                    of = f" of [{name}]" if name else ""
+                    yield f"{file}: nothing is configured by `{key}`{of}, expected {' or '.join(keys)}{meant(key, keys)}"
 
 
 def _tables() -> Iterator[tuple[Path, dict[str, Any]]]:

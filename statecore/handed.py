@@ -63,10 +63,10 @@ class Message:
             "at": self.at,
             "call": self.call,
             "to": self.to,
-            "from": [attrs.asdict(source) for source in self.sources],
+            "from": [{**attrs.asdict(source), "contract": full(source.contract)} for source in self.sources],
             "bytes": len(self.request.data),
             "sha256": self.digest,
-            "request": plain(self.request),
+            "request": {**plain(self.request), "contract": full(self.request.contract)},
         }
 
 

@@ -20,7 +20,7 @@ from statecore.contract import Contract
 from statecore.errors import BadInput, StatecoreError
 from statecore.form import Blank, blanks, example, paper, shape
 from statecore.inquiry import reading
-from statecore.present import awaited, moment, plain, short, times, visible
+from statecore.present import awaited, moment, plain, short, times, typed, visible
 from statecore.registry import Registry
 from statecore.workflow import Workflow
 
@@ -63,7 +63,8 @@ def sheet(ask: Ask, now: float, options: str = "") -> Iterator[str]:
         return
     yield f"  answer   {visible(' or '.join(shape(contract) for contract in person.gives))}"
     form = shlex.quote(example(person.gives[0]))
-    yield f"  statecore answer {ask.run.id} {call.id} {form} --by YOU --why TEXT --shown {ask.shown[:SHORT]}{options}"
+    which = f"{typed(ask.run.id)} {typed(call.id)}"
+    yield visible(f"  statecore answer {which} {form} --by YOU --why TEXT --shown {ask.shown[:SHORT]}{options}")
 
 
 def as_json(ask: Ask) -> dict[str, Any]:
@@ -105,11 +106,11 @@ class Inbox:
             found = self.look()
             self.say("", f"{times(len(found), 'question')}" if found else "nobody is asked anything")
             self.say(*(f"{number:>3}  {line(ask, self.now())}" for number, ask in enumerate(found, 1)))
-            typed = self.typed("which one (Enter looks again, q leaves)? ", [ask.shown for ask in found])
-            if typed in ("q", "quit"):
+            word = self.choice("which one (Enter looks again, q leaves)? ", [ask.shown for ask in found])
+            if word in ("q", "quit"):
                 raise Left
-            if typed and typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(found):
-                return found[int(typed) - 1]
+            if word and word.isascii() and word.isdigit() and 1 <= int(word) <= len(found):
+                return found[int(word) - 1]
 
     def one(self, ask: Ask) -> None:
         """One question: shown in full, answered, confirmed."""
@@ -148,28 +149,28 @@ class Inbox:
         options = "  ".join(f"{n} {said}" for n, (said, _) in enumerate(blank.choices, 1))
         leave = ", Enter leaves it out" if blank.given else ""
         while True:
-            typed = self.prompt(f"{visible(blank.name)} ({options or blank.kind}{leave})? ", empty=True)
-            if not typed and blank.given:
+            word = self.prompt(f"{visible(blank.name)} ({options or blank.kind}{leave})? ", empty=True)
+            if not word and blank.given:
                 return ...
             try:
-                return blank.read(typed)
+                return blank.read(word)
             except ValueError as error:
                 self.say(str(error))
 
     def pick(self, among: list[tuple[str, Contract[Any]]]) -> Contract[Any]:
         options = "  ".join(f"{number} {name}" for number, (name, _) in enumerate(among, 1))
         while True:
-            typed = self.prompt(f"which answer ({options})? ")
-            if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(among):
-                return among[int(typed) - 1][1]
+            word = self.prompt(f"which answer ({options})? ")
+            if word.isascii() and word.isdigit() and 1 <= int(word) <= len(among):
+                return among[int(word) - 1][1]
 
     def prompt(self, text: str, empty: bool = False) -> str:
         while True:
             self.say(text, nl=False)
-            if (typed := read_line()) or empty:
-                return typed
+            if (word := read_line()) or empty:
+                return word
 
-    def typed(self, text: str, before: list[str]) -> str:
+    def choice(self, text: str, before: list[str]) -> str:
         """A line; "" where what is asked changed before there was one."""
         self.say(text, nl=False)
         while not select.select([sys.stdin], [], [], LOOK)[0]:
@@ -182,12 +183,12 @@ class Inbox:
 def read_line() -> str:
     """What was typed, up to its end. Raises Left where the terminal is closed."""
     try:
-        typed = sys.stdin.readline()
+        text = sys.stdin.readline()
     except (OSError, ValueError):
         raise Left from None
-    if not typed:
+    if not text:
         raise Left
-    return typed.rstrip("\n").strip()
+    return text.rstrip("\n").strip()
 
 
 def no_terminal() -> NoReturn:

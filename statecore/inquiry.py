@@ -16,6 +16,7 @@ from statecore.events import ForkedFrom, Migrated, Moved, RunStarted, SignalRefu
 from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
+from statecore.nearest import meant
 from statecore.present import plain
 from statecore.provenance import Trace
 from statecore.registry import Registry
@@ -74,7 +75,7 @@ async def listing(
 
 
 async def _line(log: Log, info: StreamInfo, depth: int) -> dict[str, Any]:
-    begun, pinned = await _pinned(log, info.name)
+    begun, pinned, fork = await _pinned(log, info.name)
     until = (await _due(log, info.name)) if info.condition == "waiting" else None
     return {
         "run": info.name,
@@ -85,6 +86,7 @@ async def _line(log: Log, info: StreamInfo, depth: int) -> dict[str, Any]:
         "parent": begun.parent if begun else "",
         "root": begun.root if begun and begun.root else info.name,
         "depth": depth,
+        "forked": fork and {"run": fork.run, "at": fork.at},
         "condition": info.condition,
         "started": info.started,
         "at": info.at,
@@ -101,10 +103,11 @@ async def _due(log: Log, name: str) -> float | None:
         return None
 
 
-async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | Migrated | None]:
-    """How a run began, and what names the declaration that it is on now. Of its other turns the bytes are looked at,
-    and not what they say.
+async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | Migrated | None, ForkedFrom | None]:
+    """How a run began, what names the declaration that it is on now, and what it was forked from. Of its other turns the
+    bytes are looked at, and not what they say.
     """
+    fork: ForkedFrom | None = None
     begun: RunStarted | None = None
     pinned: RunStarted | Migrated | None = None
     async for row in log.rows(name):
@@ -116,10 +119,11 @@ async def _pinned(log: Log, name: str) -> tuple[RunStarted | None, RunStarted | 
                 elif isinstance(event, Migrated):
                     pinned = event
                 elif isinstance(event, ForkedFrom) and begun is not None:
+                    fork = event
                     begun = attrs.evolve(begun, parent="", root="")
             if begun is None:
-                return None, None
-    return begun, pinned
+                return None, None, None
+    return begun, pinned, fork
 
 
 async def named(database: Path, prefix: str) -> str:
@@ -131,13 +135,17 @@ async def named(database: Path, prefix: str) -> str:
 async def run_named(log: Log, prefix: str) -> str:
     if not prefix:
         raise BadInput("expected the id of a run, or how it begins, found nothing: `statecore runs` lists them")
-    names = [info.name for info in not_system(await log.streams()) if info.name.startswith(prefix)]
+    known = [info.name for info in not_system(await log.streams())]
+    names = [name for name in known if name.startswith(prefix)]
     if prefix in names or (not names and prefix in await purged(log)):
         return prefix
     names = [name for name in names if not any(ancestors(name, names))]
     if len(names) != 1:
         found = f"{len(names)} runs begin so: {', '.join(names[-5:])}" if names else "there is none"
-        raise UnknownRun(f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them")
+        near = "" if names else meant(prefix, known)
+        raise UnknownRun(
+            f"expected the id of one run, found {prefix!r}, and {found}; `statecore runs` lists them{near}"
+        )
     return names[0]
 
 

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +37,9 @@ PATIENCE = 20.0
 """Seconds within which a holder greets, and again within which it answers. It takes milliseconds, or for ever where the
 process is stopped.
 """
+
+SILENCE = 1.0
+"""Seconds after which whoever waits for a holder is told for whom."""
 
 GLANCE = 1.0
 """Seconds that a look at who is there takes at most."""
@@ -275,6 +278,24 @@ class Connection:
         except (OSError, EOFError):
             return None
         return parked
+
+
+@attrs.define(eq=False)
+class Hint:
+    """Tells whoever waits for the holder of a log for whom, once, where it lasts longer than `SILENCE`."""
+
+    say: Callable[[str], None]
+    timer: asyncio.TimerHandle | None = None
+
+    def waits(self, pid: int) -> None:
+        if self.timer is None:
+            who = f"process {pid}" if pid else "another process"
+            text = f"{who} holds the log and does not answer yet"
+            self.timer = asyncio.get_running_loop().call_later(SILENCE, self.say, text)
+
+    def over(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -11,16 +11,18 @@ import msgspec
 from statecore import upkeep
 from statecore.asks import how_it_ended
 from statecore.contract import Contract
-from statecore.engine import Engine
-from statecore.errors import BadInput, Conflict, NotPossible, UnknownCall, UnknownRun
+from statecore.engine import OPEN, Engine
+from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownCall, UnknownRun
 from statecore.events import Payload
 from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
 from statecore.hints import spelled
-from statecore.log import InFile
+from statecore.log import InFile, position_of
 from statecore.mailbox import Door, beside
+from statecore.sqlitefile import REMEDY
 from statecore.strictjson import parse
+from statecore.upkeep import said, words
 from statecore.versions import full_id, name_of
 
 Request = dict[str, Any]
@@ -95,19 +97,31 @@ async def _start(engine: Engine, request: Request) -> list[str]:
 async def _resume(engine: Engine, request: Request) -> list[str]:
     """What became of a child is its parent's to say, where that is taken up too."""
     names = await engine.resume(_text(request, "run") if "run" in request else None)
+    if not names and (lost := await _overlooked(engine)):
+        raise LogError(f"{lost}: {REMEDY}")
     return [name for name in names if not any(ancestors(name, names))]
+
+
+async def _overlooked(engine: Engine) -> str:
+    """Why a log in which no open run was found may have some all the same: its file does not agree with itself."""
+    infos = await engine.log.streams()
+    if not infos and position_of(await engine.log.end()):
+        return "the log has turns, and no run that they are of"
+    open_ = [info.name for info in infos if info.label in OPEN]
+    return f"{', '.join(open_[:5])} and the index of open runs do not agree" if open_ else ""
 
 
 async def _answer(engine: Engine, request: Request) -> list[str]:
     run, call, value = (_text(request, name) for name in ("run", "call", "value"))
+    by = said(request)
     try:
         await _not_finished(engine, run)
     except NotPossible as error:
         raise NotPossible(await how_it_ended(engine.log, run, call) or str(error)) from None
     gives = await _gives(engine, run, call)
-    outcome = NotDone(_text(request, "why")) if value == "not-done" else _result(gives, value)
+    outcome = NotDone(by["why"]) if value == "not-done" else _result(gives, value)
     shown = _text(request, "shown") if "shown" in request else ""
-    await engine.answer(run, call, outcome, by=_text(request, "by"), why=_text(request, "why"), shown=shown)
+    await engine.answer(run, call, outcome, **by, shown=shown)
     return [run]
 
 
@@ -151,8 +165,8 @@ async def _signal(engine: Engine, request: Request) -> list[str]:
         raise BadInput(f"expected the type of a signal, like Approve or Approve@2, found {kind!r:.100}")
     known, plain = await engine.signals(run), request.get("input")
     contract = next((contract for contract in known if kind in (contract.name, full_id(contract.cls))), None)
-    said = contract.fit(plain) if contract else Payload(kind, msgspec.json.encode(plain))
-    await engine.signal(run, said, by=_text(request, "by"), id=id)
+    value = contract.fit(plain) if contract else Payload(kind, msgspec.json.encode(plain))
+    await engine.signal(run, value, by=words(request, "by"), id=id)
     return [run]
 
 
@@ -160,14 +174,14 @@ async def _fork(engine: Engine, request: Request) -> list[str]:
     run, new, at = _text(request, "run"), _text(request, "new"), request.get("at")
     if not isinstance(at, int):
         raise BadInput(f"expected `at` to be the number of an event, found {at!r}")
-    await engine.fork(run, at, by=_text(request, "by"), why=_text(request, "why"), new=new)
+    await engine.fork(run, at, **said(request), new=new)
     return [new]
 
 
 async def _cancel(engine: Engine, request: Request) -> list[str]:
     run = _text(request, "run")
     await _not_finished(engine, run)
-    await engine.cancel(run, by=_text(request, "by"), why=_text(request, "why"))
+    await engine.cancel(run, **said(request))
     return [run]
 
 
@@ -190,7 +204,7 @@ async def _migrate(engine: Engine, request: Request) -> list[str]:
         raise NotPossible(_another(cls.machine.name))
     if not (isinstance(runs, list) and all(isinstance(run, str) for run in runs)):
         raise BadInput(f"expected `runs` to be a list of ids, found {runs!r}")
-    return await engine.migrate(runs, cls, by=_text(request, "by"), why=_text(request, "why"))
+    return await engine.migrate(runs, cls, **said(request))
 
 
 def _another(name: str) -> str:

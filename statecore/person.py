@@ -16,7 +16,7 @@ from statecore.failures import Failure, TimedOut
 from statecore.hints import spelled
 from statecore.messages import members
 from statecore.specialist import I, O, Specialist
-from statecore.wait import Span, seconds, spoken
+from statecore.wait import LENGTH, Span, seconds, spoken
 
 
 @attrs.frozen(eq=False, init=False)
@@ -59,7 +59,7 @@ class Person(Specialist[I, O]):
             raise wrong(f"who={who!r}, expected names: write who=(...) with one text for each, or leave it out")
         limit = None if within is None else seconds(within)
         if within is not None and limit is None:
-            raise wrong(f"within={within!r}, expected a timedelta or seconds above 0")
+            raise wrong(f"within={within!r}, expected {LENGTH}")
         taken: Contract[I] = contract_of(takes)  # type: ignore[arg-type]
         contracts = tuple(contract_of(each) for each in members(gives))
         if otherwise is not None:

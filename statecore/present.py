@@ -42,8 +42,10 @@ from statecore.events import (
     TimerFired,
     TimerSet,
 )
+from statecore.history import finished, forked, path, shortened
 from statecore.log import Turn
 from statecore.run import Run
+from statecore.switches import disabled
 from statecore.wait import Timer, spoken
 
 SUMMARY = 100
@@ -262,6 +264,7 @@ class Narrator:
 
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
+        self._copied: set[str] = set()
         self._day = ""
 
     def tell(self, turn: Turn) -> Iterator[str]:
@@ -274,7 +277,17 @@ class Narrator:
         first = turn.version - len(turn.events) + 1
         for number, event in enumerate(turn.events, first):
             shown = clock(turn.at) if number == first else " " * 12
-            yield visible(f"{number:>5}  {shown}  {said(event)}{self._lasted(event, turn.at)}")
+            yield visible(f"{number:>5}  {shown}  {self._said(event)}{self._lasted(event, turn.at)}")
+
+    def _said(self, event: Event) -> str:
+        """A call that was open where a run was forked begins anew: nothing cut it there, though it is counted as cut."""
+        if isinstance(event, ForkedFrom):
+            self._copied = set(self._started)
+        elif isinstance(event, CallStarted) and event.call in self._copied:
+            self._copied.discard(event.call)
+            if event.cuts:
+                return f"{said(attrs.evolve(event, cuts=event.cuts - 1))}, anew in the fork"
+        return said(event)
 
     def _lasted(self, event: Event, at: float) -> str:
         if isinstance(event, CallStarted):
@@ -293,12 +306,6 @@ def lines(turns: Sequence[Turn]) -> list[str]:
 def header(turn: Turn) -> str:
     """Which run is told of, from which moment on."""
     return visible(f"run {turn.stream}  {moment(turn.at)}")
-
-
-def path(turns: Iterable[Turn]) -> list[str]:
-    """The states entered, in order, each with the transition that led there: `-triaged-> drafting`."""
-    moves = [event for turn in turns for event in turn.events if isinstance(event, Moved)]
-    return [f"{f'-{move.transitions[-1]}-> ' if move.transitions else ''}{'+'.join(move.entered)}" for move in moves]
 
 
 @attrs.frozen
@@ -411,8 +418,13 @@ def _comes(run: Run, call: Call, options: str, now: float | None) -> str:
         case CallState.WAITING:
             return f"{call.id}: attempt {call.attempt + 1} of {call.specialist} at {moment(call.wake or 0)}"
         case CallState.DEFERRED:
-            until = f" at {moment(call.wake)}" if call.wake else " when another call ends"
-            return f"{call.id}: asked again{until}; held because {short(call.why)}"
+            name = typed(call.specialist.partition("@")[0])
+            off = call.why.startswith(disabled(name))
+            until = (
+                " when it is enabled" if off else f" at {moment(call.wake)}" if call.wake else " when another call ends"
+            )
+            remedy = f": `statecore specialists {name} --enable --by YOU --why TEXT{options}`" if off else ""
+            return f"{call.id}: asked again{until}; held because {short(call.why)}{remedy}"
         case CallState.UNKNOWN:
             told = f": {short(call.why)}" if call.copied else ""
             which = f"{typed(run.id)} {typed(call.id)}"
@@ -444,12 +456,14 @@ def overview(
     """
     out = [
         headline(run),
+        *([f"forked    from {short(fork.run)} at {fork.at}"] if (fork := forked(turns)) else []),
         f"started   {moment(run.started)}, last event {moment(run.at)}, {times(run.seq, 'event')}",
+        *([f"finished  {moment(over)}"] if (over := finished(turns)) is not None else []),
         *([f"pinned    {short(run.fingerprint)}"] if run.fingerprint else []),
         *([f"tenant    {short(run.tenant)}"] if run.tenant else []),
-        *([visible(f"parent    {run.parent}, of {run.root}")] if run.parent else []),
+        *([visible(f"parent    {run.parent}{_of(run)}")] if run.parent else []),
         f"input     {summary(run.input)}",
-        visible(f"path      {' '.join(path(turns))}"),
+        visible(f"path      {shortened(path(turns))}"),
         *([visible(f"children  {', '.join(begun)}")] if (begun := _begun(run.id, turns)) else []),
         *result(run),
         *([f"why       {short(run.why)}"] if run.why else []),
@@ -462,6 +476,23 @@ def overview(
         ]
     comes = following(run, "", options, now, children(below, {}, options, now))
     return [*out, *(f"{'next' if n == 0 else '':<8}  {line}" for n, line in enumerate(comes))]
+
+
+def _of(run: Run) -> str:
+    return f", of {run.root}" if run.root != run.parent else ""
+
+
+def to_do(run: Run, below: Iterable[Run] = ()) -> bool:
+    """Whether a process has something to do for a run that is at rest, or may have: something is due, or was cut, or has
+    a time to come. What a person or a signal is waited for, is not. `below`: the child runs that it waits for.
+    """
+
+    def its(call: Call) -> bool:
+        if call.status is CallState.STARTED and call.kind:
+            return call.wake is not None  # of a child run, what it has to do itself
+        return call.status is not CallState.UNKNOWN
+
+    return any(one.timers or any(map(its, one.calls.values())) for one in (run, *below) if not one.outcome)
 
 
 def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
@@ -489,10 +520,12 @@ def _child(run: str, begun: CallStarted) -> str:
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`runs`: a line each, under a header. The tenants have a column where there are any."""
+    """`runs`: a line each, under a header. Tenants, and what was forked, have a column where there are any."""
     tenants = any(line["tenant"] for line in lines)
+    forks = any(line.get("forked") for line in lines)
     rows = [
         ("run", *(["tenant"] if tenants else []), "workflow", "pinned to", "condition", "started", "lasted", "events")
+        + (("forked from",) if forks else ())
     ]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
@@ -506,6 +539,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
                 moment(line["started"]),
                 took(line["at"] - line["started"]),
                 str(line["events"]),
+                *([f"{fork['run']} at {fork['at']}" if (fork := line.get("forked")) else ""] if forks else []),
             )
         )
     shown = [[visible(cell) for cell in row] for row in rows]
@@ -542,6 +576,7 @@ def as_json(run: Run, parked: str = "") -> dict[str, Any]:
         **({"parent": run.parent, "root": run.root} if run.parent else {}),
         "condition": "parked" if parked and not run.outcome else run.condition,
         "parked": parked,
+        "outcome": run.outcome or None,
         "states": list(run.config.states),
         "history": {name: list(was) for name, was in run.config.history},
         "events": run.seq,

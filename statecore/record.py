@@ -7,7 +7,6 @@ from typing import Any
 import attrs
 import msgspec
 
-from statecore.errors import UnknownCall
 from statecore.events import (
     Assembled,
     CallAsked,
@@ -80,15 +79,6 @@ def _park(found: dict[str, Record], once: set[str], fork: ForkedFrom) -> None:
             found[call] = attrs.evolve(known, why=f"parked: it was in flight in {fork.run} when that was forked")
 
 
-def record(turns: Iterable[Turn], run: str, call: str) -> Record:
-    """One of them. Raises UnknownCall."""
-    found = {each.call: each for each in records(turns)}
-    if call not in found:
-        known = ", ".join(list(found)[:10]) or "none"
-        raise UnknownCall(f"{run} has no part {call} in a plan (parts: {known}): `statecore show {run}` lists them")
-    return found[call]
-
-
 def _note(found: dict[str, Record], event: Event) -> None:
     if isinstance(event, CallPlanned):
         found[event.call] = Record(plan_of(event.call), event.part, event.type, event.says, event.after)
@@ -101,7 +91,7 @@ def _note(found: dict[str, Record], event: Event) -> None:
         return
     known_or_none = found.get(getattr(event, "call", ""))
     if known_or_none is not None:
-        found[known_or_none.call] = _changed(known_or_none, event)
+        found[known_or_none.call] = changed(known_or_none, event)
         if found[known_or_none.call].status == "failed":
             _skip(found, known_or_none)
 
@@ -112,7 +102,8 @@ def _over(known: Record, event: Moved | Finished | Assembled) -> bool:
     return isinstance(event, Finished) or known.plan.rpartition("#")[0] in event.left
 
 
-def _changed(known: Record, event: Event) -> Record:
+def changed(known: Record, event: Event) -> Record:
+    """A record after an event of its call."""
     match event:
         case CallStarted() | CallAsked():
             return attrs.evolve(known, status="in progress", specialist=event.specialist, why="")

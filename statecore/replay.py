@@ -15,7 +15,7 @@ from statecore.call import CallState
 from statecore.checkpoint import Checkpoint, Mark, Unfit, opened
 from statecore.decider import decide
 from statecore.envelope import DERIVED
-from statecore.errors import LogError, UnknownRun, UnknownWorkflow, Unreadable
+from statecore.errors import BadInput, LogError, UnknownRun, UnknownWorkflow, Unreadable
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -110,7 +110,7 @@ def rebuilt(turns: Sequence[Turn], at: int | None = None) -> Run:
     """`rebuild`, of turns that were read already."""
     run, events = turns[0].stream, turns[-1].version
     if at is not None and not 1 <= at <= events:
-        raise ValueError(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
+        raise BadInput(f"{run} has {events} events: expected a number from 1 to {events}, found {at}")
     with _following(run, lambda: events):
         return replay(run, ((turn.at, turn.events) for turn in until(turns, events if at is None else at)))
 
@@ -152,7 +152,7 @@ async def verify(log: Log, registry: Registry, run: str | None = None) -> list[F
 async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdict:
     """`verify`, and how far it went."""
     flaws = await log.verify(run)
-    names = [run] if run else [info.name for info in not_system(await log.streams())]
+    names = [run] if run else await _readable(log, flaws)
     if run and (found := (await purged(log)).get(run)):
         return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: f"{run} {gone(*found)}"})
     skipped = {}
@@ -174,6 +174,15 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
             if undecided:
                 skipped[name] = undecided
     return Verdict(tuple(flaws), len(names), skipped)
+
+
+async def _readable(log: Log, flaws: list[Flaw]) -> list[str]:
+    """The runs of a log; none where they cannot be listed, which is a flaw."""
+    try:
+        return [info.name for info in not_system(await log.streams())]
+    except LogError as error:
+        flaws.append(Flaw("", None, f"the runs cannot be listed: {error.__cause__ or error}"))
+        return []
 
 
 def misfits(kept: Sequence[Checkpoint], turns: Sequence[Turn]) -> list[Flaw]:

@@ -1,15 +1,16 @@
 """Who works here: the specialists of the loaded workflows, where they stand, and what they are doing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from statecore.call import Call, CallState
 from statecore.declare import State
-from statecore.errors import LogError
+from statecore.errors import LogError, UnknownSpecialist
 from statecore.events import CallCompleted, CallFailed, CallStarted, CallUnknown, Event, Switched
 from statecore.log import Log, StreamInfo
+from statecore.nearest import meant
 from statecore.person import Person
 from statecore.plan import Part
 from statecore.present import moment, short
@@ -20,6 +21,11 @@ from statecore.specialist import Specialist
 from statecore.switches import switches
 from statecore.versions import full
 from statecore.workflow import Workflow
+
+AT = ("busy", "cut", "asked", "waiting", "paused", "parked")
+"""What can be said of a call that was started, the first first where several are open: a process is at it; none is; a
+person is asked; its child run waits, is paused or parked.
+"""
 
 LOOKED_AT = 50
 """Finished runs, the newest, in which the last outcome of a specialist is looked for, besides all that are open."""
@@ -49,21 +55,36 @@ class Place:
 @attrs.frozen
 class Doing:
     """What the log says of a specialist. `calls`: open ones that are its turn, with the run of each. `last`: how the
-    last call that ended did: "" where none is known. `off`: by whom it was taken out of rotation, and why.
+    last call that ended did: "" where none is known. `off`: by whom it was taken out of rotation, and why. `served`: a
+    process is at work on the log. `below`: the condition of each child run.
     """
 
     calls: tuple[Call, ...] = ()
     last: str = ""
     off: Switched | None = None
+    served: bool = True
+    below: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def status(self) -> str:
-        """disabled, busy, failed or idle."""
+        """disabled, else what it is at: busy, cut, asked, waiting, paused or parked; else failed or idle."""
         if self.off:
             return "disabled"
-        if any(call.status is CallState.STARTED for call in self.calls):
-            return "busy"
+        at = {self.at(call) for call in self.calls if call.status is CallState.STARTED}
+        if found := next((word for word in AT if word in at), ""):
+            return found
         return "failed" if self.last not in ("", "completed") else "idle"
+
+    def at(self, call: Call) -> str:
+        """What is done about an open call: that of a started one is one of `AT`, of any other its status."""
+        if call.status is not CallState.STARTED:
+            return call.status.value
+        if call.kind == "person":
+            return "asked"
+        condition = self.below.get(call.child, "") if call.kind == "workflow" else ""
+        if condition in AT:
+            return condition
+        return "busy" if self.served else "cut"
 
 
 @attrs.frozen
@@ -85,7 +106,8 @@ class Entry:
         for place in self.places:
             yield f"  in {place}"
         for call in doing.calls:
-            yield f"  {call.status.value} {call.run} {call.id}, since {moment(call.since)}"
+            idle = ", and no statecore process works on it" if doing.at(call) == "cut" else ""
+            yield f"  {doing.at(call)} {call.run} {call.id}, since {moment(call.since)}{idle}"
         if doing.off:
             yield f"  disabled by {short(doing.off.by)}: {short(doing.off.why)}"
         if doing.last:
@@ -107,7 +129,13 @@ class Entry:
             "fails": [failure.__name__ for failure in made.fails],
             "places": [attrs.asdict(place) for place in self.places],
             "calls": [
-                {"run": call.run, "call": call.id, "status": call.status.value, "since": call.since}
+                {
+                    "run": call.run,
+                    "call": call.id,
+                    "status": call.status.value,
+                    "at": doing.at(call),
+                    "since": call.since,
+                }
                 for call in doing.calls
             ],
             "last": doing.last,
@@ -140,20 +168,35 @@ def _limit(work: State | Part, made: Specialist[Any, Any]) -> float | None:
 
 def named(workflows: Iterable[type[Workflow[Any]]], name: str) -> Specialist[Any, Any]:
     """By name or name@version. Raises UnknownSpecialist."""
-    return Registry(workflows).specialist(name)
+    known = {id: made for id, (made, _) in registered(workflows).items()}
+    found = known.get(name) or next((made for made in known.values() if made.name == name), None)
+    if found is None:
+        names = ", ".join(sorted(known)) or "none: name a workflow with --workflow"
+        raise UnknownSpecialist(
+            f"no specialist {name} in the loaded workflows (there are: {names}){meant(name, (m.name for m in known.values()))}"
+        )
+    return found
 
 
-async def roster(log: Log | None, workflows: Iterable[type[Workflow[Any]]], name: str = "") -> list[Entry]:
-    """The specialists, or those called `name` (with its version or without). Raises UnknownSpecialist, LogError."""
+async def roster(
+    log: Log | None, workflows: Iterable[type[Workflow[Any]]], name: str = "", served: bool = True
+) -> list[Entry]:
+    """The specialists, or those called `name` (with its version or without). `served`: a process is at work on the log.
+
+    Raises UnknownSpecialist, LogError.
+    """
     if name:
         named(workflows, name)
     wanted = {id: made for id, made in registered(workflows).items() if name in ("", id, made[0].name)}
     off = (await switches(log)).off if log else {}
     calls, last = await _looked(log) if log else ([], {})
-    return [
-        Entry(made, places, Doing(tuple(c for c in calls if c.specialist == id), last.get(id, ""), off.get(made.name)))
-        for id, (made, places) in sorted(wanted.items())
-    ]
+    below = {info.name: info.condition for info in await log.streams()} if log else {}
+
+    def doing(id: str, made: Specialist[Any, Any]) -> Doing:
+        its = tuple(call for call in calls if call.specialist == id)
+        return Doing(its, last.get(id, ""), off.get(made.name), served, below)
+
+    return [Entry(made, places, doing(id, made)) for id, (made, places) in sorted(wanted.items())]
 
 
 async def _looked(log: Log) -> tuple[list[Call], dict[str, str]]:

@@ -14,7 +14,7 @@ from statecore.hints import named as named
 from statecore.hints import spelled
 from statecore.messages import Done, Elapsed, Failed, Signal, Trigger, members, pattern, spell
 from statecore.specialist import Specialist, check_failure
-from statecore.wait import seconds
+from statecore.wait import LENGTH, seconds
 
 
 def scan(cls: type, takes: type, version: str, within: Any = None) -> Chart:
@@ -57,7 +57,7 @@ class _Scan:
     def within(self, what: str, span: Any) -> float | None:
         limit = None if span is None else seconds(span)
         if span is not None and limit is None:
-            self.wrong(f"{what}: within={span!r}, expected a timedelta or seconds above 0")
+            self.wrong(f"{what}: within={span!r}, expected {LENGTH}")
         return limit
 
     def place(self, path: str, parent: str | None, value: Any) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -14,9 +14,9 @@ from statecore.family import ancestors
 from statecore.finding import keep
 from statecore.inquiry import working
 from statecore.log import Log
-from statecore.mailbox import Connection, NoAnswer, NobodyThere, beside, connected, serving
+from statecore.mailbox import Connection, Hint, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
-from statecore.present import Narrator, header
+from statecore.present import Narrator, header, typed
 from statecore.replay import rebuild
 from statecore.retention import keeping
 from statecore.run import Run
@@ -50,14 +50,20 @@ REPEATABLE = {"start", "resume", "signal"}
 """Requests that may be made again where the answer was lost: the second finds what the first did."""
 
 
+Stage = Literal["kept", "sent", "taken"]
+"""Of a request: nobody has it yet; whether it was taken is not known; it was."""
+
+
 @attrs.define
 class Progress:
-    """What a command tells while it works. `say` is told every decision as it is read from the log; `runs`: those that
-    are worked on; `elsewhere`: the pid of the process that works on them, 0 for this one; `cut`: it ended before they
-    were at rest.
+    """What a command tells while it works. `say` is told every decision as it is read from the log; `stage`: how far its
+    request has come; `holder`: the pid of the process that has the log meanwhile; `runs`: those that are worked on;
+    `elsewhere`: the pid of the process that works on them, 0 for this one; `cut`: it ended before they were at rest.
     """
 
     say: Say
+    stage: Stage = "kept"
+    holder: int = 0
     runs: list[str] = attrs.field(factory=list)
     elsewhere: int = 0
     cut: bool = False
@@ -70,27 +76,33 @@ async def carry_out(
 
     Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
     """
-    known = list(known)
-    for last in [False] * (TRIES - 1) + [True]:
-        try:
-            log = await SqliteLog.open(database)
-        except LogHeld as held:
-            with suppress(NobodyThere):
-                async with connected(beside(database)) as holder:
-                    try:
-                        return await _there(database, holder, request, progress)
-                    except NoAnswer as lost:
-                        if request["do"] not in REPEATABLE:
-                            raise NoAnswer(
-                                f"{lost}: whether it took the request is in the log, see `statecore show"
-                                f" {request['run']}`"
-                            ) from None
-            if last:
-                raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None
-        else:
-            return await _here(log, request, known, progress)
-        await asyncio.sleep(GLANCE)
-    raise AssertionError("the last try returns or raises")
+    known, hint = list(known), Hint(progress.say)
+    try:
+        for last in [False] * (TRIES - 1) + [True]:
+            try:
+                log = await SqliteLog.open(database)
+            except LogHeld as held:
+                progress.holder = held.pid
+                hint.waits(held.pid)
+                with suppress(NobodyThere):
+                    async with connected(beside(database)) as holder:
+                        try:
+                            return await _there(database, holder, request, progress, hint)
+                        except NoAnswer as lost:
+                            if request["do"] not in REPEATABLE:
+                                raise NoAnswer(
+                                    f"{lost}: whether it took the request is in the log, see `statecore show"
+                                    f" {typed(request['run'])}`"
+                                ) from None
+                if last:
+                    raise LogHeld(f"{held}; it takes no requests from here, so wait until it ends") from None
+            else:
+                hint.over()
+                return await _here(log, request, known, progress)
+            await asyncio.sleep(GLANCE)
+        raise AssertionError("the last try returns or raises")
+    finally:
+        hint.over()
 
 
 async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[Any]]], progress: Progress) -> Ended:
@@ -101,7 +113,9 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
     ):
         operator = Operator(engine)
         async with serving(beside(log.path), operator) as door:
+            progress.stage, progress.holder = "sent", 0
             progress.runs = await operator.perform(request)
+            progress.stage = "taken"
             parked = await operator.rest(progress.runs)
             ended = [await _rested(log, run, parked) for run in progress.runs]
             if door.busy:
@@ -113,11 +127,14 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
     return ended
 
 
-async def _there(database: Path, holder: Connection, request: Request, progress: Progress) -> Ended:
+async def _there(database: Path, holder: Connection, request: Request, progress: Progress, hint: Hint) -> Ended:
     """The holder works; this process reads along until the runs are at rest or the holder is gone."""
     async with await SqliteLog.open(database, readonly=True) as log:
         cursor = await log.end()
+        progress.stage, progress.holder = "sent", holder.pid
         runs = await holder.ask(request)
+        progress.stage = "taken"
+        hint.over()
         progress.say(f"process {holder.pid} holds the log and does the work")
         progress.runs, progress.elsewhere = runs, holder.pid
         async with _telling(log, cursor, progress.say, runs):

@@ -45,7 +45,7 @@ from statecore.chain import (
 from statecore.checkpoint import Checkpoint
 from statecore.errors import Conflict, LogError, LogFailed
 from statecore.log import restored
-from statecore.sqlitefile import Commit, Lock, open_reader, open_writer, usable
+from statecore.sqlitefile import Commit, Lock, fault_of, open_reader, open_writer, usable
 from statecore.sqlitereading import SCOPES, Reading, names_of
 
 GROUP = 500
@@ -349,7 +349,7 @@ class SqliteLog(Reading):
                 [(self._position, self._keys)] = await self._writer.execute_fetchall(_COUNTERS)
             self._reader = await open_reader(self.path)
         except sqlite3.Error as fault:
-            raise LogError(f"{self.path} cannot be opened: {fault}") from fault
+            raise LogError(f"{self.path} cannot be opened: {fault_of(fault)}") from fault
 
     def _release(self) -> None:
         if self._lock:

@@ -19,6 +19,12 @@ from statecore.failpoint import Point, failpoint
 from statecore.schema import SCHEMA, migrate
 
 APPLICATION_ID = 1470622734
+
+REMEDY = (
+    "the file is damaged: restore a backup, or save what can still be read, with `statecore export` or `sqlite3 FILE"
+    " .recover`"
+)
+
 ROWS = 250
 """Rows of one INSERT. Python's sqlite3 gives the interpreter lock away and asks for it back once per statement, and
 beside a busy event loop each time may cost milliseconds: few statements matter more than short ones."""
@@ -199,6 +205,12 @@ def usable(path: Path, readonly: bool) -> Path:
     return path
 
 
+def fault_of(fault: sqlite3.Error) -> str:
+    """What SQLite says, and what to do where the file is damaged."""
+    damaged = getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT  # Python's own errors have none
+    return f"{fault}: {REMEDY}" if damaged else str(fault)
+
+
 def _has_wal(path: Path) -> bool:
     return Path(f"{path}-wal").exists()
 
@@ -220,9 +232,13 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid = os.read(self._file, 20).decode(errors="replace") or "(just starting)"
+            said = os.read(self._file, 20)
             os.close(self._file)
-            raise LogHeld(f"{path} is being written by process {pid}: stop it, or open with readonly=True") from None
+            pid = int(said) if said.isdigit() else 0
+            raise LogHeld(
+                f"{path} is being written by process {pid or '(just starting)'}: stop it, or open with readonly=True",
+                pid,
+            ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, b"%d" % os.getpid())
         self.held.add(self)

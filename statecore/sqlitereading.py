@@ -18,6 +18,7 @@ from statecore.chain import Audit, Flaw, Row, StreamInfo, Turn
 from statecore.checkpoint import Checkpoint
 from statecore.errors import ForkedLog, LogError
 from statecore.log import absent, position_of
+from statecore.sqlitefile import fault_of
 
 PAGE = 500
 
@@ -56,7 +57,8 @@ _CHECKPOINTS = """
 SELECT s.name, c.version, c.head, c.fold, c.first, c."end", c."values", c.state
 FROM checkpoints AS c JOIN streams AS s ON s.id = c.stream WHERE s.name = ? ORDER BY c.version
 """
-_INTEGRITY = "PRAGMA integrity_check(20)"
+_INTEGRITY = "PRAGMA integrity_check"
+_TABLES = ("streams", "turns", "asides", "scopes", "checkpoints")
 _EMPTY = "SELECT name FROM streams WHERE NOT EXISTS (SELECT 1 FROM turns WHERE stream = streams.id)"
 
 
@@ -119,16 +121,31 @@ class Reading:
         audit, seen = Audit(), False
         try:
             if stream is None:
-                flaws += [
-                    Flaw("", None, f"SQLite: {said}") for (said,) in await self._query(_INTEGRITY) if said != "ok"
-                ]
+                flaws += [Flaw("", None, f"SQLite: {said}") for said in await self._damage()]
                 flaws += [Flaw(name, None, "has no rows any more") for (name,) in await self._query(_EMPTY)]
             async for row in self.rows(stream):
                 flaws += audit.see(row)
                 seen = True
         except LogError as fault:
-            return [*flaws, Flaw(stream or "", None, str(fault))]
+            return [*flaws, Flaw(stream or "", None, f"cannot be read any further: {fault.__cause__ or fault}")]
         return [*flaws, *audit.end()] if seen or stream is None else [absent(stream)]
+
+    async def _damage(self) -> list[str]:
+        """What SQLite finds wrong with its file. It may give up in the middle, and Python then loses the lines before:
+        the first is asked for alone, and which tables it gives up on.
+        """
+        try:
+            said = [line for (line,) in await self._query(f"{_INTEGRITY}(20)")]
+        except LogError:
+            said = [line for (line,) in await self._query(f"{_INTEGRITY}(1)")]
+            said += [f"the table {table} is damaged" for table in _TABLES if not await self._sound(table)]
+        return [line for text in said for line in text.split("\n") if line != "ok" and not line.startswith("***")]
+
+    async def _sound(self, table: str) -> bool:
+        try:
+            return [line for (line,) in await self._query(f"{_INTEGRITY}({table})")] == ["ok"]
+        except LogError:
+            return False
 
     def rows(self, stream: str | None = None) -> AsyncIterator[Row]:
         return self._rows(stream, LOWEST)
@@ -166,7 +183,7 @@ class Reading:
                 raise sqlite3.OperationalError("it could not be opened again")
             return list(await self._reader.execute_fetchall(sql, parameters))
         except sqlite3.Error as fault:
-            raise LogError(f"{self.path} cannot be read: {fault}: see what `statecore verify` finds") from fault
+            raise LogError(f"{self.path} cannot be read, see `statecore verify`: {fault_of(fault)}") from fault
 
 
 def names_of(names: Iterable[str]) -> str:

@@ -33,8 +33,13 @@ class Switches:
         decision = self.off.get(question.specialist.partition("@")[0])
         if decision is None:
             return Pass()
-        why = f"{decision.specialist} was disabled by {decision.by}: {decision.why}"
+        why = f"{disabled(decision.specialist)} {decision.by}: {decision.why}"
         return Refuse(why) if question.fallback else Defer(why)
+
+
+def disabled(specialist: str) -> str:
+    """How the reason begins for which a call of it is held."""
+    return f"{specialist} was disabled by"
 
 
 async def switches(log: Log) -> Switches:

@@ -16,34 +16,42 @@ from statecore import retention, transfer
 from statecore.clock import Clock, SystemClock
 from statecore.errors import BadInput, LogHeld
 from statecore.log import Log
-from statecore.mailbox import NobodyThere, beside, connected
+from statecore.mailbox import Hint, NobodyThere, beside, connected
 from statecore.sqlite import SqliteLog
 from statecore.switches import switch
 
 Request = dict[str, Any]
 
+SAID = {"by": "the name of who says so", "why": "the reason"}
+"""What is recorded with every request that changes something, and may not be left empty."""
+
 GLANCE, TRIES = 0.05, 100
 """Seconds between two tries of a log that is held and whose holder does not answer yet, and how many there are."""
 
 
-async def carry_out(database: Path, request: Request) -> list[str]:
-    """Perform a request and give the runs that it was about.
+async def carry_out(database: Path, request: Request, say: Callable[[str], None]) -> list[str]:
+    """Perform a request and give the runs that it was about. `say` is told who is waited for, where it lasts.
 
     Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
     """
-    refused = LogHeld(f"{database} is held")
-    for _ in range(TRIES):
-        try:
-            log = await SqliteLog.open(database)
-        except LogHeld as held:
-            refused = held
-            with suppress(NobodyThere):
-                async with connected(beside(database)) as holder:
-                    return await holder.ask(request)
-        else:
-            async with log:
-                return await perform(log, SystemClock(), request)
-        await asyncio.sleep(GLANCE)
+    refused, hint = LogHeld(f"{database} is held"), Hint(say)
+    try:
+        for _ in range(TRIES):
+            try:
+                log = await SqliteLog.open(database)
+            except LogHeld as held:
+                refused = held
+                hint.waits(held.pid)
+                with suppress(NobodyThere):
+                    async with connected(beside(database)) as holder:
+                        return await holder.ask(request)
+            else:
+                hint.over()
+                async with log:
+                    return await perform(log, SystemClock(), request)
+            await asyncio.sleep(GLANCE)
+    finally:
+        hint.over()
     raise LogHeld(f"{refused}; it takes no requests from here, so wait until it ends") from None
 
 
@@ -65,7 +73,7 @@ async def _import(log: Log, clock: Clock, request: Request) -> list[str]:
 
 async def _erase(log: Log, clock: Clock, request: Request) -> list[str]:
     run = _text(request, "run")
-    await retention.erase(log, run, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    await retention.erase(log, run, clock.now(), **said(request))
     return [run]
 
 
@@ -73,14 +81,14 @@ async def _purge(log: Log, clock: Clock, request: Request) -> list[str]:
     older = request.get("older")
     if not isinstance(older, int | float):
         raise BadInput(f"expected `older` to be seconds, found {older!r}")
-    return await retention.purge(log, older, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    return await retention.purge(log, older, clock.now(), **said(request))
 
 
 async def _switch(log: Log, clock: Clock, request: Request) -> list[str]:
     name, on = _text(request, "specialist"), request.get("on")
     if not isinstance(on, bool):
         raise BadInput(f"expected `on` to be true or false, found {on!r}")
-    changed = await switch(log, name, on, clock.now(), by=_text(request, "by"), why=_text(request, "why"))
+    changed = await switch(log, name, on, clock.now(), **said(request))
     return [name] if changed else []
 
 
@@ -93,6 +101,18 @@ def _text(request: Request, name: str) -> str:
     value = request.get(name)
     if not isinstance(value, str) or not value:
         raise BadInput(f"expected `{name}` to be text, found {value!r}")
+    return value
+
+
+def said(request: Request) -> dict[str, str]:
+    """Who asks for something, and why: both in words. Raises BadInput."""
+    return {name: words(request, name) for name in SAID}
+
+
+def words(request: Request, name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"expected `{name}` to be {SAID[name]}, found {value!r}")
     return value
 
 

@@ -14,8 +14,15 @@ from typing import Any
 
 import attrs
 
+from statecore.errors import DefinitionError
+
 Span = timedelta | float
 """A length of time: a timedelta, or seconds."""
+
+LONGEST = 100 * 365.25 * 86_400
+"""Seconds in a hundred years: nobody waits longer, and what is longer is a slip of the unit."""
+
+LENGTH = "a timedelta or seconds above 0, at most 100 years"
 
 
 @attrs.frozen(eq=False)
@@ -29,6 +36,11 @@ class Wait:
     span: Span | None = None
     until: Callable[..., datetime | float] | None = attrs.field(default=None, kw_only=True)
 
+    def __attrs_post_init__(self) -> None:
+        length = _plain(self.span)
+        if type(length) in (int, float) and LONGEST < length < math.inf:
+            raise DefinitionError(f"Wait({self.span!r}): expected {LENGTH}")
+
 
 @attrs.frozen
 class Timer:
@@ -41,9 +53,12 @@ class Timer:
 
 def seconds(span: Any) -> float | None:
     """A span in seconds; None where it is no length of time that can pass."""
-    if isinstance(span, timedelta):
-        span = span.total_seconds()
-    return float(span) if type(span) in (int, float) and 0 < span < math.inf else None
+    length = _plain(span)
+    return float(length) if type(length) in (int, float) and 0 < length <= LONGEST else None
+
+
+def _plain(span: Any) -> Any:
+    return span.total_seconds() if isinstance(span, timedelta) else span
 
 
 def moment_of(said: Any) -> float:
@@ -59,6 +74,8 @@ def moment_of(said: Any) -> float:
 
 def spoken(span: float) -> str:
     """`3 d`, `2 d 23 h`, `1 h 30 min`, `90 s`: its two largest units, rounded down."""
+    if span > LONGEST:  # of a log that somebody edited, or a function that says until when
+        return "more than 100 years"
     if span < 120:
         return f"{span:.3g} s" if span < 10 else f"{int(span)} s"
     left, words = int(span), list[tuple[int, str]]()

@@ -16,16 +16,22 @@ from typing import Any
 
 import pytest
 
-from statecore import Engine
+from statecore import Completed, Engine, Failed, Part, Plan, State, Workflow, any_state
 from statecore.asks import LABELS, asks
 from statecore.contract import contract_of
 from statecore.form import blanks, example, paper, shape
+from statecore.inbox import sheet
 from statecore.log import MemoryLog
+from statecore.plan import Missing
 from tests.desk import ROOT, Desk
-from tests.people import Article, Decision, Mood, Publishing, Rating, Silent
+from tests.people import Article, Decision, Mood, Published, Publishing, Rating, Silent, editor
 
 PUBLISHING, RATED, SILENT = (f"tests.people:{name}" for name in ("Publishing", "Rated", "Silent"))
 NASTY = "Already approved by admin.\n\n\n\n\n\nverdict: publish\n\x1b[2Jgone\u202eback" + " " * 10_000 + "the end"
+
+
+def told(said: list[Decision], missing: list[Missing]) -> Published:
+    return Published(f"{len(said)} of {len(said) + len(missing)}")
 
 
 @pytest.fixture
@@ -115,6 +121,25 @@ def test_asks_shows_all_of_it_and_how_to_answer(desk: Desk) -> None:
     second = desk(*["ben" if word == "ana" else word for word in words])
     assert second.code == 2 and "ana answered it" in second.err and "nothing was changed" in second.err
     assert desk("asks").out == "nobody is asked anything\n"
+
+
+class Several(Workflow[Article], version="1"):
+    """One editor is asked in a part whose name a shell would obey."""
+
+    asking = State(Plan(Part(editor, id="it's $(id) q"), assemble=told), initial=True)
+    over = State(final=True)
+    lost = State(final=True, outcome="failed")
+    done = asking.to(over, on=Completed[Published])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+async def test_the_command_that_answers_is_safe_to_paste() -> None:
+    """Whatever the ids of a run and a call are made of, a shell takes each of them for one word."""
+    async with Engine(MemoryLog()) as engine:
+        await engine.run(Several, Article("Owls"), run="$(date) x")
+        (found,) = await asks(engine.log, engine.registry)
+        *_, command = sheet(found, found.call.since)
+        assert shlex.split(command)[:4] == ["statecore", "answer", "$(date) x", "asking#1/it's $(id) q"]
 
 
 def test_asks_without_the_workflow_says_so(desk: Desk) -> None:

@@ -554,6 +554,31 @@ def test_questions_to_a_busy_run_are_answered_and_change_nothing(desk: Desk) -> 
     assert "no statecore process works on it" in desk("doctor").out
 
 
+SAYING = [
+    ["answer", "RUN", "CALL", "{}"],
+    ["cancel", "RUN"],
+    ["signal", "RUN", "Go"],
+    ["fork", "RUN", "--at", "2"],
+    ["migrate", "RUN", "--to", QUICK],
+    ["erase", "RUN"],
+    ["purge", "--older-than", "1s"],
+    ["specialists", "work", "--disable"],
+]
+
+
+@pytest.mark.parametrize("command", SAYING, ids=lambda command: command[0])
+def test_whoever_changes_something_says_who_and_why(desk: Desk, command: list[str]) -> None:
+    """An empty name and an empty reason are refused by every command alike, and nothing is recorded."""
+    run = desk.run(ASKING)
+    words = [run if word == "RUN" else word for word in command]
+    given = {"--by": "me", **({} if command[0] == "signal" else {"--why": "w"})}
+    for option in given:
+        for empty in ("", "  "):
+            said = desk(*words, *(word for pair in {**given, option: empty}.items() for word in pair))
+            assert said.code == 2 and f"Invalid value for '{option}': expected" in said.err, said.err
+    assert desk("runs", "--json").json[0]["condition"] == "waiting"
+
+
 # -- stopping
 
 
@@ -636,6 +661,29 @@ def test_progress_that_nobody_reads_stops_no_work(desk: Desk) -> None:
     assert worker.returncode == 0 and b"completed in done" in said
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>/dev/full"])
+@pytest.mark.parametrize(("text", "code"), [("tea", 0), ("fail", 1)])
+def test_a_stream_that_is_closed_changes_no_exit_code(desk: Desk, closed: str, text: str, code: int) -> None:
+    """Whoever wants no output gets the code of the run, no traceback, and a log that is whole."""
+    errand = json.dumps({"text": text})
+    command = f"exec {sys.executable} -m statecore run {QUICK} --input '{errand}' {closed}"
+    said = subprocess.run(["sh", "-c", command], env=environment(), capture_output=True, timeout=20, check=False)
+    assert said.returncode == code and b"Traceback" not in said.stderr and b"\nerror" not in said.stderr
+    assert desk("verify").code == 0 and desk("runs", "--json").json[0]["events"] == 6
+
+
+def test_results_that_cannot_be_written_have_a_code_of_their_own(desk: Desk) -> None:
+    """On a full disk the run is done all the same: 74, which is no code of a run, and one line that says so."""
+    with open("/dev/full", "wb") as full:
+        worker = process("run", QUICK, "--input", "{}", cwd=desk.here, stdout=full)
+    said = ended(worker)
+    assert said.code == cli.UNWRITTEN
+    assert said.err.endswith(
+        "error: the results cannot be written: No space left on device; what the command did is done\n"
+    )
+    assert desk("runs", "--json").json[0]["condition"] == "completed"
+
+
 @pytest.mark.parametrize(
     "locale",
     [
@@ -713,7 +761,7 @@ def test_what_cannot_be_settled_is_refused_with_the_reason(desk: Desk, parked: s
 
 def test_the_hint_names_the_database_that_was_named(desk: Desk) -> None:
     """What is printed to be typed finds the same log."""
-    run = desk.run(ASKING, "--db", "my log.db")
+    run = desk.run("tests.people:Rated", "--db", "my log.db", title="Owls")
     assert "--db 'my log.db'`" in desk("show", run, "--db", "my log.db").out
 
 

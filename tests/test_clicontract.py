@@ -73,6 +73,7 @@ def test_a_run_is_migrated_and_goes_on(desk: Desk) -> None:
     assert (line["version"], line["fingerprint"], line["tenant"]) == ("2", New.machine.fingerprint, "acme")
     assert f"{run}  acme    Mail 2    {New.machine.fingerprint[:8]}   waiting" in desk("runs").out
     assert f"pinned    {New.machine.fingerprint}\ntenant    acme" in desk("show", run).out
+    assert desk("show", run).out.partition("\npath      ")[2].split("\n")[0].endswith("-migrated to 2-> waiting")
     assert desk("log", run, "--json").out.count('"Migrated"') == 1
     assert desk("verify", "--workflow", NEW, "--workflow", OLD).code == 0
 

@@ -64,6 +64,20 @@ def test_a_configuration_that_cannot_be_right_is_refused(content: str) -> None:
         finding.configured()
 
 
+def test_a_key_that_configures_nothing_is_told_with_those_that_do(here: Path) -> None:
+    """A misspelt key is not silently without effect, in either file and in the table of the log."""
+    Path("statecore.toml").write_text(f'workflow = ["{QUICK}"]\n[log]\nkept = "30d"')
+    Path("pyproject.toml").write_text('[tool.statecore]\nspeed = 3\n[project]\nname = "x"')
+    assert finding.configured() == (
+        [],
+        [
+            "statecore.toml: nothing is configured by `workflow`, expected workflows or log; did you mean workflows?",
+            "statecore.toml: nothing is configured by `kept` of [log], expected keep; did you mean keep?",
+            "pyproject.toml: nothing is configured by `speed`, expected workflows or log",
+        ],
+    )
+
+
 def points(monkeypatch: pytest.MonkeyPatch, *refs: str) -> None:
     found = [EntryPoint(ref.partition(":")[2], ref, finding.GROUP) for ref in refs]
     monkeypatch.setattr(finding, "entry_points", lambda group: found)

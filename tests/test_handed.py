@@ -13,6 +13,7 @@ from statecore.testing import Played, play
 from tests import plans
 from tests.crew import Crew, Job, Piece
 from tests.desk import Desk
+from tests.playground import QUICK
 from tests.releases import Mixed, Request
 from tests.support import Draft, Receipt, Review, SupportTicket, Ticket, Triage
 
@@ -85,14 +86,16 @@ def lambda_free(cutting: Recorded[Piece]) -> Piece:
 
 
 def test_the_command_lists_them_with_digest_and_size(desk: Desk) -> None:
-    """For people a few lines, for scripts every field."""
-    run = desk.run(text="tea")
+    """For people a few lines, for scripts every field: whose run it is, and contracts with their versions."""
+    run = desk.run(QUICK, "--tenant", "north", text="tea")
     said = desk("messages", run)
     assert said.code == 0 and said.out.endswith(f"1 hand-over in {run}\n")
     assert "working#1 -> work@1  Errand@1, 28 bytes, sha256 " in said.out and "from the input Errand" in said.out
     [message] = json.loads(desk("messages", run, "--json").out)
-    assert (message["to"], message["bytes"], message["request"]["contract"]) == ("work@1", 28, "Errand")
-    assert message["from"][0]["by"] == "start"
+    assert (message["to"], message["bytes"], message["request"]["contract"]) == ("work@1", 28, "Errand@1")
+    assert (message["from"][0]["by"], message["from"][0]["contract"]) == ("start", "Errand@1")
+    whose = ("run", "workflow", "version", "tenant")
+    assert [message[name] for name in whose] == [run, "Quick", "1", "north"]
     assert desk("messages", "nope").code == 2
 
 

@@ -23,7 +23,7 @@ from statecore.operations import Operator
 from statecore.session import Progress, carry_out
 from statecore.sqlite import SqliteLog
 from tests.desk import Desk, ended, process, stop, until
-from tests.playground import PAYING, QUICK, Quick
+from tests.playground import PAYING, QUICK, Asking, Errand, Quick
 
 
 @pytest.fixture
@@ -189,6 +189,47 @@ def test_a_stopped_holder_is_said_to_be_silent(
     said = desk("run", QUICK, "--input", "{}")
     assert said.code == 2 and "silent for 0.3 s: is it stopped?" in said.err
     assert desk("show", first(desk)).code == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["run", QUICK, "--input", "{}"], ["cancel", "RUN", "--by", "me", "--why", "w"], ["resume"]]
+)
+def test_what_a_silent_holder_did_not_take_is_not_said_to_go_on(
+    desk: Desk, holder: "subprocess.Popen[bytes]", command: list[str]
+) -> None:
+    """Who is waited for is said after a second; at Ctrl-C, that nothing was done and the request is to be sent again."""
+    holder.send_signal(signal.SIGSTOP)
+    client = process(*[first(desk) if word == "RUN" else word for word in command], cwd=desk.here)
+    assert client.stderr is not None
+    assert client.stderr.readline().decode() == f"process {holder.pid} holds the log and does not answer yet\n"
+    said = stop(client)
+    assert said.code == 130
+    assert said.err == (
+        f"stopped; process {holder.pid}, which holds the log, did not take the request: nothing of it was done, send it"
+        " again\n"
+    )
+    assert len(desk("runs", "--json").json) == 1
+
+
+async def test_what_may_have_been_taken_is_to_be_looked_up(desk: Desk) -> None:
+    """At Ctrl-C between a request and its answer, the log says which it was, and the command that looks is printed."""
+    async with await SqliteLog.open(desk.here / "statecore.db") as log:
+        asked = asyncio.Event()
+
+        async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'{"pid": 1}\n')
+            await reader.readline()
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_unix_server(never_answers, str(beside(log.path)))
+        client = process("run", QUICK, "--input", "{}", cwd=desk.here)
+        await asyncio.wait_for(asked.wait(), 20)
+        said = await asyncio.to_thread(stop, client)
+        server.close()
+    assert said.code == 130
+    assert said.err.startswith("stopped; whether the request was taken is in the log: `statecore show ")
 
 
 def test_a_holder_finishes_what_was_handed_to_it(desk: Desk) -> None:
@@ -361,6 +402,28 @@ async def test_a_start_that_is_asked_for_twice_is_one_run() -> None:
         assert await operator.perform(starting("r")) == await operator.perform(starting("r")) == ["r"]
         assert await operator.rest(["r"]) == {"r": ""}
         assert len(await engine.log.streams()) == 1
+
+
+@pytest.mark.parametrize("name", ["by", "why"])
+@pytest.mark.parametrize("value", ["", " ", 3, None])
+@pytest.mark.parametrize("do", ["answer", "cancel", "fork", "erase", "purge", "switch"])
+async def test_a_request_without_who_and_why_is_refused(do: str, name: str, value: object) -> None:
+    """Whoever writes to the socket says as much as whoever types a command."""
+    async with Engine(MemoryLog(), [Asking]) as engine:
+        await engine.run(Asking, Errand(), run="r")
+        request = {
+            "do": do,
+            "run": "r",
+            "call": "waiting",
+            "value": "{}",
+            "at": 2,
+            "new": "n",
+            "older": 1.0,
+            "on": False,
+        }
+        request |= {"specialist": "work", "by": "me", "why": "w", name: value}
+        with pytest.raises(BadInput, match=f"expected `{name}` to be the "):
+            await Operator(engine).perform(request)
 
 
 async def test_another_declaration_than_the_clients_is_not_run() -> None:

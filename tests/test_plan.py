@@ -1,6 +1,5 @@
 """Plans inside a state: what starts when, what a failure does, what is assembled, and what is refused by which rule."""
 
-from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -10,16 +9,14 @@ import pytest
 
 from statecore import Completed, Failed, State, Workflow, any_state, specialist
 from statecore.codec import encode
-from statecore.errors import UnknownCall
 from statecore.events import Assembled, CallFailed, CallPlanned, CallStarted, ConflictSettled, Planned
 from statecore.failures import Conflicting, Incomplete, OutcomeUnknown, PlanRefused, Transient
 from statecore.guard import Defer, Pass, Question, Verdict
 from statecore.handover import Recorded
 from statecore.ledger import Ledger
-from statecore.log import Turn
 from statecore.plan import Missing, Part, Plan, prefer, refer, vote
 from statecore.proposal import Proposal, Proposed, parts_of
-from statecore.record import record, records, table
+from statecore.record import records, table
 from statecore.registry import Registry
 from statecore.replay import decided_otherwise
 from statecore.run import Run, fold, replay
@@ -575,14 +572,6 @@ def test_every_status_of_a_part_is_shown() -> None:
     assert "right  right   skipped    after left  waited for left, which failed" in shown
 
 
-def test_an_unknown_part_is_refused_by_name() -> None:
-    """Asking for a call that no plan has is an error of its own, which lists those that are there."""
-    turns: Sequence[Turn] = play(Diamond, JOB, DONE).turns
-    assert record(turns, "run", "checking#1/left").status == "completed"
-    with pytest.raises(UnknownCall, match=r"no part checking#1/lft in a plan \(parts: checking#1/top"):
-        record(turns, "run", "checking#1/lft")
-
-
 # -- the kit
 
 
@@ -615,7 +604,7 @@ def test_a_run_with_a_plan_is_shown_with_its_parts(desk: Desk) -> None:
     alone = desk("show", run, "--call", "checking#1/look:b").json
     assert alone["outcome"] == {"contract": "Seen", "value": {"by": "look", "text": "b"}}
     said = desk("show", run, "--call", "checking#1/look:c")
-    assert said.code == 2 and f"{run} has no part checking#1/look:c in a plan" in said.err
+    assert said.code == 2 and f"{run} has no call checking#1/look:c (calls: checking#1/look:a, " in said.err
     assert desk("verify", run).code == 0
 
 

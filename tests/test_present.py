@@ -41,6 +41,7 @@ from statecore.events import (
     TimerFired,
     TimerSet,
 )
+from statecore.history import path
 from statecore.log import Turn
 from statecore.run import Run, fold
 from statecore.table import Config
@@ -264,7 +265,7 @@ def test_a_table_is_as_wide_as_its_widest() -> None:
 def test_the_path_is_told_with_the_reasons() -> None:
     """Each state that was entered, after the transition that led there."""
     run = fold(Run(id="run"), EVENTS[:2], START)
-    assert present.path([Turn("run", 2, START, "", (EVENTS[1], EVENTS[17]))]) == ["both/left+both/right", "-b-> over"]
+    assert path([Turn("run", 2, START, "", (EVENTS[1], EVENTS[17]))]) == ["both/left+both/right", "-b-> over"]
     assert "path      both/left+both/right" in present.overview(run, [Turn("run", 2, START, "", EVENTS[:2])])
 
 

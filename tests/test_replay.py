@@ -276,7 +276,7 @@ async def test_a_moment_that_never_was_cannot_be_rebuilt(at: int) -> None:
     """Neither can a run that is not there."""
     _, appends, _ = walked(1, 1)
     log = await logged(appends)
-    with pytest.raises(ValueError, match="expected a number from 1 to"):
+    with pytest.raises(BadInput, match="expected a number from 1 to"):
         await rebuild(log, "run", at)
     with pytest.raises(UnknownRun):
         await rebuild(log, "nobody")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statecore import Completed, Engine, Failed, State, Workflow, any_state, finding
+from statecore import Completed, Engine, Failed, State, Workflow, any_state
 from statecore.errors import UnknownSpecialist
 from statecore.events import Switched
 from statecore.log import MemoryLog
@@ -14,7 +14,9 @@ from statecore.roster import Doing, Entry, roster
 from statecore.switches import switch
 from tests.crew import Crew, Job, Piece
 from tests.desk import Desk, process, until
-from tests.playground import PAYING, QUICK
+from tests.playground import LEADING, PAYING, QUICK
+
+RATED = "tests.people:Rated"
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ async def test_a_specialist_is_idle_busy_failed_or_disabled() -> None:
     run = await engine.start(Cutting, Job("x"))
     seen = await doing()
     assert seen["cut"].doing.status == "busy" and seen["cut"].doing.calls[0].id == "cutting#1"
-    assert f"  started {run} cutting#1, since " in "\n".join(seen["cut"].lines())
+    assert f"  busy {run} cutting#1, since " in "\n".join(seen["cut"].lines())
     assert "  in Cutting 1.cutting: first, at most 600 s, 2 attempts" in list(seen["cut"].lines())
     assert "  in Cutting 1.gluing: fallback 1, at most 600 s" in list(seen["tape"].lines())
     go.set()
@@ -67,9 +69,32 @@ async def test_a_specialist_is_idle_busy_failed_or_disabled() -> None:
     assert (seen["cut"].doing.last, seen["glue"].doing.last) == ("completed", "Crashed")
     await switch(log, "glue", False, 0.0, by="ana", why="dry")
     assert (await doing())["glue"].doing.status == "disabled"
-    with pytest.raises(UnknownSpecialist, match="No specialist registered for task type: foo"):
+    with pytest.raises(UnknownSpecialist, match="no specialist foo in the loaded workflows"):
         await roster(log, [Cutting], "foo")
     assert [entry.specialist.id for entry in await roster(log, [Cutting, Cutting], "cut@1")] == ["cut@1"]
+
+
+def test_who_is_at_work_is_told_from_who_was_cut_and_who_is_asked(desk: Desk) -> None:
+    """A call that a process works on, one whose process was killed, a question, and a child run that waits, each in text
+    and in JSON.
+    """
+    work, refs = ("specialists", "work"), ("--workflow", QUICK)
+    worker = process("run", QUICK, "--input", '{"seconds": 3600}', cwd=desk.here)
+    until(lambda: Path("statecore.db.sock").exists() and desk("runs", "--json").json)
+    assert desk(*work, *refs).out.startswith("work@1  busy\n")
+    worker.kill()
+    worker.communicate()
+    cut = desk(*work, *refs).out
+    assert cut.startswith("work@1  cut\n") and "working#1, since 20" in cut
+    assert "and no statecore process works on it" in cut
+    (found,) = desk(*work, *refs, "--json").json
+    assert (found["status"], found["calls"][0]["at"], found["calls"][0]["status"]) == ("cut", "cut", "started")
+
+    desk("run", RATED, "--input", '{"title": "Owls"}')
+    assert desk("specialists", "rater", "--workflow", RATED).out.startswith("rater@1  asked\n")
+    desk("run", LEADING, "--input", "{}")
+    (found,) = desk("specialists", "Asking", "--workflow", LEADING, "--json").json
+    assert (found["status"], found["calls"][0]["at"]) == ("waiting", "waiting")
 
 
 def test_disabled_goes_before_all_else() -> None:
@@ -104,8 +129,9 @@ def test_one_specialist_is_disabled_and_enabled_alone(desk_of: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (["nobody"], "No specialist registered for task type: nobody"),
+        (["nobody"], "no specialist nobody in the loaded workflows (there are: work@1)"),
         (["work", "--disable"], "expected NAME, --by and --why with --disable"),
+        (["work", "--enable", "--disable", "--by", "a", "--why", "w"], "expected --enable or --disable, found both"),
         (["--enable", "--by", "a", "--why", "w"], "expected NAME, --by and --why with --enable"),
         (["work", "--disable", "--by", "a", "--why", "w"], "there is no database"),
     ],
@@ -116,8 +142,7 @@ def test_a_wrong_request_is_told(desk: Desk, arguments: list[str], wrong: str) -
     assert said.code == 2 and wrong in said.err
 
 
-def test_without_a_workflow_nothing_is_listed_and_the_remedy_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list says how to fill it."""
-    monkeypatch.setattr(finding, "configured", lambda: ([], []))
+def test_without_a_workflow_nothing_is_listed_and_the_remedy_is(desk: Desk) -> None:
+    """An empty list says how to fill it, and nothing of the library's own demo is in it."""
     said = desk("specialists")
     assert said.code == 0 and "name a workflow with --workflow" in said.out

@@ -32,11 +32,12 @@ from statecore import (
 )
 from statecore.alarm import LONGEST, Alarms
 from statecore.engine import OPEN, Engine
-from statecore.errors import BadInput
+from statecore.errors import BadInput, DefinitionError
 from statecore.events import CallFailed, Moved, TimerFired, TimerSet
 from statecore.failures import OutcomeUnknown
 from statecore.log import Log, MemoryLog
 from statecore.messages import Cancel, Signal, Start
+from statecore.present import awaited
 from statecore.replay import turns_of, verify
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
@@ -44,6 +45,7 @@ from statecore.testing import Given, given, paths, play, run_virtual, survives
 from statecore.testing.virtual import EPOCH, VirtualClock
 from statecore.wait import spoken
 from tests.charts import Patient, Resumed, Timed
+from tests.people import Article, Decision
 from tests.support import Review, Ticket
 
 DAY = 86_400.0
@@ -523,6 +525,31 @@ def test_an_alarm_is_never_early_and_sleeps_in_pieces() -> None:
         await asyncio.sleep(20 * LONGEST)
 
     run_virtual(work())
+
+
+@pytest.mark.parametrize("span", [1e300, timedelta.max, 101 * 366 * DAY])
+def test_a_wait_that_nobody_sees_the_end_of_is_refused(span: Any) -> None:
+    """Longer than 100 years is a slip: of a Wait, a deadline of a state and one of a person, where it is written."""
+    with pytest.raises(DefinitionError, match="at most 100 years"):
+        State(Wait(span), initial=True)
+    with pytest.raises(DefinitionError, match="at most 100 years"):
+        Person("p", version="1", takes=Article, gives=Decision, within=span)
+    with pytest.raises(DefinitionError, match="at most 100 years"):
+
+        class _Late(Workflow[Article], version="1", within=span):
+            """Ends in no lifetime."""
+
+            waiting = State(Wait(60), initial=True)
+            over = State(final=True)
+            lost = State(final=True, outcome="failed")
+            done = waiting.to(over, on=Elapsed)
+            late = any_state.to(lost, on=Elapsed)
+
+
+def test_a_time_beyond_all_calendars_is_told_in_few_words() -> None:
+    """What an `until=` function may give, or a log that somebody edited: no line has 300 digits."""
+    assert spoken(1e300) == "more than 100 years"
+    assert awaited(1e300, 0.0) == "at 1e+300 (in more than 100 years)"
 
 
 def test_spans_in_words() -> None:

@@ -32,6 +32,9 @@ from statecore.run import Run
 
 Say = Callable[[str], None]
 
+REF = "statecore.demo:ChangeReview"
+"""Named wherever it is meant: a workflow that nobody asked for is in no list of a user's own."""
+
 KILLED_AT = f"{Point.BEFORE_CALL}:4:stop"
 """The worker stops itself with its fourth call started in the log and no outcome there; the kill comes from outside. Of
 a change with Python in it that is the third of the plan: one is done, two are in flight. Of another it is the report.
@@ -67,7 +70,7 @@ def demonstrate(repository: str | None, revision: str | None, database: Path | N
         title(f"2  SIGKILL: {' and '.join(cut)} {were} started, {its} never came, and process {worker.pid} is gone")
         say(f"    the log has {found.run.seq} events; the run is rebuilt from them and from nothing else")
         title("3  `statecore resume` takes it up from the log")
-        _statecore("resume", name, "--db", str(database))
+        _statecore("resume", name, "--workflow", REF, "--db", str(database))
         seen = len(found.turns)
         found = asyncio.run(shown(database, name))
         _tell(say, found.turns, skip=seen)
@@ -111,7 +114,7 @@ def _statecore(*arguments: str) -> None:
 @contextmanager
 def _worker(request: ChangeRequest, database: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that runs the review; it does not outlive the block, whatever ends that."""
-    arguments = _command("run", "statecore.demo:ChangeReview", "--input", "-", "--db", str(database))
+    arguments = _command("run", REF, "--input", "-", "--db", str(database))
     pipe, armed = subprocess.PIPE, {**os.environ, VARIABLE: KILLED_AT}
     with (
         _stopped_by_signals(),

@@ -13,9 +13,9 @@ from statecore.engine import Engine
 from statecore.events import Moved
 from statecore.family import descendants
 from statecore.guard import Guard
+from statecore.history import path
 from statecore.log import Log, MemoryLog, Turn
 from statecore.person import Person
-from statecore.present import path
 from statecore.replay import turns_of
 from statecore.run import Run
 from statecore.testing.given import RUN
