@@ -702,10 +702,10 @@ class Engine:
             self._alarms.drop(held.run.id)
             return
         first, since = min(far)
-        if first <= now:
+        if first <= max(self.clock.now(), since):  # the turn may say a later time: that of a wait by an earlier clock
             self._spawn(held, partial(self._over, held, first))
         else:
-            self._alarms.set(held.run.id, first, max(held.run.at, since))
+            self._alarms.set(held.run.id, first, since)
 
     def _ring(self, run: str, due: float) -> None:
         held = self._held.get(run)

@@ -239,7 +239,7 @@ BUGS = (
     Bug(
         "a clock that was put back draws a wait out",
         "statecore.alarm:Alarms.set",
-        "due - max(0.0, last - now)",
+        "due - max(0.0, since - now)",
         "due",
     ),
     Bug(
