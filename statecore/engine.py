@@ -191,6 +191,8 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deferred: dict[str, _Held] = {}
         self._asking = False
+        self._moves = 0
+        self._configuring = asyncio.Lock()
         self._broken: StatecoreError | None = None
         self._closing = self._stopped = False
 
@@ -501,15 +503,18 @@ class Engine:
 
     async def reconfigure(self) -> None:
         """Obey what the log now says about which specialists are in rotation. Raises LogError."""
-        off = await switches(self.log)
-        kind = _Closing if self._closing else Guarded
-        self._admission = kind(self.ledger, (off, *self._guards) if off.off else self._guards)
+        async with self._configuring:  # what was read first is not believed last
+            await self._configure()
         self._ask_again_soon()
 
     async def _configured(self) -> Guarded:
-        if self._admission is None:
-            await self.reconfigure()
-        assert self._admission is not None
+        async with self._configuring:
+            return self._admission or await self._configure()
+
+    async def _configure(self) -> Guarded:
+        off = await switches(self.log)
+        kind = _Closing if self._closing else Guarded
+        self._admission = kind(self.ledger, (off, *self._guards) if off.off else self._guards)
         return self._admission
 
     # -- turns
@@ -548,6 +553,7 @@ class Engine:
             events, after = step(held.loaded(), held.run, input, admission)
             if not events:
                 return ()
+            moves = self._moves
             own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
             begun = self._begun(held, after, own)
             failpoint(Point.BEFORE_APPEND)
@@ -566,8 +572,10 @@ class Engine:
         for event in events:
             if isinstance(event, CallUnknown):
                 self._reconcile(held, event.call)
-        if self._deferred and any(isinstance(event, LANDINGS) for event in events):
+        if any(isinstance(event, LANDINGS) for event in events):
             self._ask_again_soon()
+        elif self._moves != moves and held.run.id in self._deferred:  # it moved while this was being written
+            self._ask_soon()
         return events
 
     def _begun(self, held: _Held, after: Run, own: Append) -> list[Begun]:
@@ -667,6 +675,11 @@ class Engine:
         return task
 
     def _ask_again_soon(self) -> None:
+        """Something moved: what a guard holds may start by now, and what is being written as held, as soon as it is."""
+        self._moves += 1
+        self._ask_soon()
+
+    def _ask_soon(self) -> None:
         if self._deferred and not self._asking:
             self._asking = True
             asyncio.get_running_loop().call_soon(self._ask_again)
@@ -846,7 +859,7 @@ class Engine:
         """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is
         dispatched.
         """
-        held = await self._load(name)
+        held, moves = await self._load(name), self._moves
         self._held[name], held.ready = held, False
         waited = waiting(held.run)
         try:
@@ -864,6 +877,8 @@ class Engine:
         held.children.update(waited)  # those that it went on without meanwhile are ended, the others seen to
         held.children -= waiting(held.run).keys()
         self._act(held, max(self.clock.now(), held.run.at), taken_up=True)
+        if self._moves != moves:
+            self._ask_soon()
 
     async def _end_with(self, held: _Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""
