@@ -232,9 +232,9 @@ BUGS = (
     ),
     Bug(
         "a call of before cuts the wait of another short",
-        ENGINE + "_take_up",
-        "max(self.clock.now(), held.run.at)",
-        "max(self.clock.now(), held.run.at, *(call.since for call in held.run.calls.values()))",
+        ENGINE + "_set_timers",
+        "first <= max(self.clock.now(), since):",
+        "first <= max(self.clock.now(), since, *(call.since for call in held.run.calls.values())):",
     ),
     Bug(
         "a clock that was put back draws a wait out",
