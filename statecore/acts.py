@@ -26,13 +26,14 @@ LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
 
 
 class Acts:
-    """`deferred`: the runs with a call that a guard holds until something moves."""
+    """`deferred`: the runs with a call that a guard holds until something moves. `moves`: how often something has."""
 
     def __init__(self, core: "Core") -> None:
         self._core = core
         self.alarms = Alarms(core.clock, self._ring)
         self.deferred: dict[str, Held] = {}
         self.asking = False
+        self.moves = 0
 
     def act(self, held: Held, now: float, onward: list[Call] | None = None, *, taken_up: bool = False) -> None:
         """Do what the log now says. `onward`: as for a turn. `taken_up`: what the log says was begun by another process."""
@@ -69,12 +70,19 @@ class Acts:
 
     # -- calls that a guard holds
 
-    def moved(self, events: Iterable[Event]) -> None:
-        """A call ended: those that a guard holds until something moves are asked for once more."""
-        if self.deferred and any(isinstance(event, LANDINGS) for event in events):
+    def moved(self, held: Held, events: Iterable[Event], before: int) -> None:
+        """After a turn of `held`. `before`: how many moves there had been when it was decided."""
+        if any(isinstance(event, LANDINGS) for event in events):
             self.ask_again_soon()
+        elif self.moves != before and held.run.id in self.deferred:  # something moved while this was being written
+            self.ask_soon()
 
     def ask_again_soon(self) -> None:
+        """Something moved: what a guard holds may start by now, and what is being written as held, as soon as it is."""
+        self.moves += 1
+        self.ask_soon()
+
+    def ask_soon(self) -> None:
         if self.deferred and not self.asking:
             self.asking = True
             asyncio.get_running_loop().call_soon(self._ask_again)
@@ -112,10 +120,10 @@ class Acts:
             self.alarms.drop(held.run.id)
             return
         first, since = min(far)
-        if first <= now:
+        if first <= max(core.clock.now(), since):  # the turn may say a later time: that of a wait by an earlier clock
             core.runs.spawn(held, partial(self._over, held, first))
         else:
-            self.alarms.set(held.run.id, first, max(held.run.at, since))
+            self.alarms.set(held.run.id, first, since)
 
     def _elapsed(self, held: Held, call: Call) -> None:
         """Never earlier than the wake, by whichever clock the timer ran: a guard would defer to the same wake once

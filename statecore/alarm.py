@@ -28,15 +28,13 @@ class Alarms:
     _timer: asyncio.TimerHandle | None = None
     _until: float = float("inf")
 
-    def set(self, run: str, due: float, last: float) -> None:
-        """`last`: the time of the run's last turn. A clock that was put back behind it makes no wait longer than it was
-        then.
-        """
+    def set(self, run: str, due: float, since: float) -> None:
+        """`since`: when the wait began. A clock that was put back behind that makes it no longer than it is as a whole."""
         if self._set.get(run, (0.0, None))[1] == due:
             return
         self.drop(run)
         now = self.clock.now()
-        when = due - max(0.0, last - now)
+        when = due - max(0.0, since - now)
         self._set[run] = when, due
         heappush(self._heap, (when, run))
         self._sleep(now)

@@ -152,7 +152,7 @@ class HeldRuns:
         """Load a run as its log left it. What was in flight then was cut, and is decided about before anything is
         dispatched.
         """
-        held = await self._load(name)
+        held, moves = await self._load(name), self._core.acts.moves
         self.held[name], held.ready = held, False
         waited = waiting(held.run)
         try:
@@ -170,6 +170,8 @@ class HeldRuns:
         held.children.update(waited)  # those that it went on without meanwhile are ended, the others seen to
         held.children -= waiting(held.run).keys()
         self._core.acts.act(held, max(self._core.clock.now(), held.run.at), taken_up=True)
+        if self._core.acts.moves != moves:
+            self._core.acts.ask_soon()
 
     async def _end_with(self, held: Held, cancel: Cancel) -> None:
         """What a crash cut and must not be repeated is on record as unknown before the run ends; the rest just ends."""

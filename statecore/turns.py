@@ -42,20 +42,26 @@ class Turns:
 
     def __init__(self, core: "Core", guards: tuple[Guard[Any], ...]) -> None:
         self._core, self._guards = core, guards
+        self._configuring = asyncio.Lock()
         self.admission: Guarded | None = None
 
     # -- guards
 
-    async def reconfigure(self) -> Guarded:
+    async def reconfigure(self) -> None:
         """Obey what the log now says about which specialists are in rotation. Raises LogError."""
+        async with self._configuring:  # what was read first is not believed last
+            await self._configure()
+        self._core.acts.ask_again_soon()
+
+    async def configured(self) -> Guarded:
+        async with self._configuring:
+            return self.admission or await self._configure()
+
+    async def _configure(self) -> Guarded:
         off = await switches(self._core.log)
         kind = _Closing if self._core.closing else Guarded
         self.admission = kind(self._core.ledger, (off, *self._guards) if off.off else self._guards)
-        self._core.acts.ask_again_soon()
         return self.admission
-
-    async def configured(self) -> Guarded:
-        return self.admission or await self.reconfigure()
 
     def close(self) -> None:
         """From here on no call starts."""
@@ -104,6 +110,7 @@ class Turns:
             events, after = step(held.loaded(), held.run, input, admission)
             if not events:
                 return ()
+            moves = core.acts.moves
             own = Append(held.run.id, held.run.seq, events, input.at, type(input).__name__, after.label)
             begun = self._begun(held, after, own, admission)
             failpoint(Point.BEFORE_APPEND)
@@ -122,7 +129,7 @@ class Turns:
         for event in events:
             if isinstance(event, CallUnknown):
                 core.flights.reconcile(held, event.call)
-        core.acts.moved(events)
+        core.acts.moved(held, events, moves)
         return events
 
     async def append(self, *appends: Append) -> Turn:

@@ -1,23 +1,28 @@
 """A specialist out of rotation: its calls go elsewhere or wait, nothing is lost, and it outlasts the process."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from statecore import Completed, Engine, Failed, State, Workflow, any_state
 from statecore.clock import SystemClock
 from statecore.errors import BadInput
-from statecore.log import Log, MemoryLog
+from statecore.failures import Unavailable
+from statecore.log import Batch, Log, MemoryLog, Turn
 from statecore.replay import verify
 from statecore.switches import SWITCHES, switch, switches
-from tests.crew import Crew, Job, Piece
+from tests.crew import Crew, Job, Piece, hang
 
 
-def cutting(crew: Crew, *spare: str) -> type[Workflow[Job]]:
+def cutting(crew: Crew, *spare: str, does: tuple[Any, ...] = ()) -> type[Workflow[Job]]:
     class Cutting(Workflow[Job], version="1"):
-        """Cut, with spare cutters or without."""
+        """Cut, twice if need be, with spare cutters or without."""
 
-        cutting = State(crew("cut"), initial=True, fallback=[crew(name) for name in spare])
+        cutting = State(
+            crew("cut", *does, fails=[Unavailable]), initial=True, attempts=2, fallback=[crew(name) for name in spare]
+        )
         done = State(final=True)
         lost = State(final=True, outcome="failed")
 
@@ -80,3 +85,83 @@ async def test_the_decision_outlasts_the_engine_and_is_recorded_once() -> None:
     assert len([turn async for turn in log.read(SWITCHES)]) == 1
     with pytest.raises(BadInput, match="without its version, found 'cut@1'"):
         await switch(log, "cut@1", False, 0.0, by="ana", why="w")
+
+
+class Slow(MemoryLog):
+    """Takes its time over what begins with `slow`, once it was asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.asked, self.go = "", asyncio.Event(), asyncio.Event()
+
+    async def append(self, batch: Batch) -> tuple[Turn, ...]:
+        if self.slow and batch.appends[0].stream.startswith(self.slow):
+            self.asked.set()
+            await self.go.wait()
+        return await super().append(batch)
+
+    async def read(self, stream: str, after: int = 0) -> AsyncIterator[Turn]:
+        turns = [turn async for turn in super().read(stream, after)]
+        if self.slow and stream.startswith(self.slow) and not self.asked.is_set():
+            self.asked.set()
+            await self.go.wait()
+        for turn in turns:
+            yield turn
+
+
+async def test_what_is_being_written_as_held_is_asked_for_when_it_moves() -> None:
+    """The specialist is enabled between the decision to wait for that and its commit: the call starts all the same."""
+    crew, log = Crew(), Slow()
+    workflow = cutting(crew, does=(Unavailable("later"), Piece()))
+    engine = Engine(log, [workflow])
+    await engine.start(workflow, Job("x"), run="r")
+    while not crew.count("cut"):
+        await asyncio.sleep(0.001)
+    await turn_off(log)
+    await engine.reconfigure()
+    log.slow = "r"
+    await asyncio.wait_for(log.asked.wait(), 5)
+    await switch(log, "cut", True, SystemClock().now(), by="ana", why="mended")
+    await engine.reconfigure()
+    log.go.set()
+    assert (await asyncio.wait_for(engine.wait("r"), 5)).outcome == "completed"
+
+
+async def test_a_run_that_is_taken_up_and_held_meanwhile_is_asked_for_when_it_moves() -> None:
+    """The same of what a crash cut: while the engine decides about it, the specialist is enabled."""
+    crew, log = Crew(), Slow()
+    workflow = cutting(crew, does=(hang, Piece()))
+    first = Engine(log, [workflow])
+    await first.start(workflow, Job("x"), run="r")
+    while not crew.count("cut"):
+        await asyncio.sleep(0.001)
+    await turn_off(log)
+    log.slow = "r"
+    engine = Engine(log, [workflow])
+    log.asked.set()
+    resuming = asyncio.create_task(engine.resume("r"))
+    await asyncio.sleep(0.01)
+    await switch(log, "cut", True, SystemClock().now(), by="ana", why="mended")
+    await engine.reconfigure()
+    log.go.set()
+    await resuming
+    assert (await asyncio.wait_for(engine.wait("r"), 5)).outcome == "completed"
+    await first.close()
+
+
+async def test_what_was_read_first_is_not_believed_last() -> None:
+    """An engine that still reads who is out of rotation is told that somebody is in it again: that is what counts."""
+    crew, log = Crew(), Slow()
+    workflow = cutting(crew)
+    await turn_off(log)
+    engine = Engine(log, [workflow])
+    log.slow = SWITCHES
+    starting = asyncio.create_task(engine.start(workflow, Job("x"), run="r"))
+    await log.asked.wait()
+    log.slow = ""
+    await switch(log, "cut", True, SystemClock().now(), by="ana", why="mended")
+    told = asyncio.create_task(engine.reconfigure())
+    await asyncio.sleep(0.01)
+    log.go.set()
+    await asyncio.gather(starting, told)
+    assert (await asyncio.wait_for(engine.wait("r"), 5)).outcome == "completed"

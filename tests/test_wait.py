@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import attrs
 import pytest
@@ -20,6 +20,7 @@ from statecore import (
     Done,
     Elapsed,
     Failed,
+    Failure,
     Newest,
     Parallel,
     Person,
@@ -35,6 +36,8 @@ from statecore.engine import OPEN, Engine
 from statecore.errors import BadInput, DefinitionError
 from statecore.events import CallFailed, Moved, TimerFired, TimerSet
 from statecore.failures import OutcomeUnknown
+from statecore.guard import Defer, Pass, Question, Verdict
+from statecore.ledger import Ledger
 from statecore.log import Log, MemoryLog
 from statecore.messages import Cancel, Signal, Start
 from statecore.present import awaited
@@ -94,6 +97,33 @@ class Waiting(Workflow[Letter], version="1"):
     read = asking.to(sending, on=Completed[Sent])
     sent = sending.to(over, on=Completed[Sent])
     gave_up = any_state.to(lost, on=Failed)
+
+
+@attrs.frozen
+class Curfew:
+    """Nothing in the first minute."""
+
+    name: str = "curfew"
+    side: Literal["before", "after"] = "before"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[Any], ledger: Ledger) -> Verdict:
+        return Pass() if question.at >= EPOCH + 60 else Defer("it is night", EPOCH + 60)
+
+
+class Closed:
+    """Nothing as long as `closed`."""
+
+    closed: ClassVar[bool]
+    name = "closed"
+    side: Literal["before", "after"] = "before"
+    fails: tuple[type[Failure], ...] = ()
+
+    def ask(self, question: Question[Any], ledger: Ledger) -> Verdict:
+        return Defer("closed") if self.closed else Pass()
+
+
+writer = Person("writer", version="1", takes=Letter, gives=Sent, within=3600)
 
 
 class Resting(Workflow[Letter], version="1"):
@@ -342,6 +372,49 @@ def test_a_clock_that_was_put_back_cuts_no_wait_short() -> None:
         assert "both/one/sleeping" in (await engine.state("run")).timers
         await asyncio.sleep(2)
         assert "both/one/sleeping" not in (await engine.state("run")).timers
+
+    virtually(first)
+    virtually(later, EPOCH - 10 * DAY)
+
+
+class Held(Workflow[Letter], version="1"):
+    """A guard that says when holds one of two letters; the other is written by somebody who has an hour."""
+
+    class both(Parallel, initial=True):
+        class one(Compound):
+            posting = State(post, initial=True, guards=[Curfew()])
+            posted = State(final=True)
+            sent = posting.to(posted, on=Completed[Sent])
+
+        class two(Compound):
+            asking = State(writer, initial=True, guards=[Closed()])
+            asked = State(final=True)
+            told = asking.to(asked, on=Completed[Sent])
+
+    done = State(final=True)
+    lost = State(final=True, outcome="failed")
+    over = both.to(done, on=Done)
+    gave_up = any_state.to(lost, on=Failed)
+
+
+def test_a_turn_that_says_a_time_of_the_old_clock_cuts_no_wait_short() -> None:
+    """What a guard held until then is asked for at that time, and not before; who was asked meanwhile by the clock that was
+    put back has an hour all the same.
+    """
+    log = MemoryLog()
+
+    async def first(clock: VirtualClock) -> None:
+        Closed.closed = True
+        await Engine(log, [Held], clock=clock).start(Held, Letter(), run="run")
+        Closed.closed = False
+
+    async def later(clock: VirtualClock) -> None:
+        engine = Engine(log, [Held], clock=clock)
+        await engine.resume()
+        await asyncio.sleep(3500)
+        assert (await engine.state("run")).asks
+        await asyncio.sleep(200)
+        assert (await engine.state("run")).outcome == "failed"
 
     virtually(first)
     virtually(later, EPOCH - 10 * DAY)

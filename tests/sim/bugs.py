@@ -233,14 +233,14 @@ BUGS = (
     ),
     Bug(
         "a call of before cuts the wait of another short",
-        HELD + "_take_up",
-        "max(self._core.clock.now(), held.run.at)",
-        "max(self._core.clock.now(), held.run.at, *(call.since for call in held.run.calls.values()))",
+        ACTS + "_set_timers",
+        "first <= max(core.clock.now(), since):",
+        "first <= max(core.clock.now(), since, *(call.since for call in held.run.calls.values())):",
     ),
     Bug(
         "a clock that was put back draws a wait out",
         "statecore.alarm:Alarms.set",
-        "due - max(0.0, last - now)",
+        "due - max(0.0, since - now)",
         "due",
     ),
     Bug(

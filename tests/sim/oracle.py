@@ -275,7 +275,7 @@ class _Account:
             here = since.life == commit.life
             begun = since if here else Commit(commit.life, self.world.begun[commit.life], 0.0)
             late = commit.at - begun.at - (commit.stalled - begun.stalled) - wait
-            if late > (SLACK if here else MUCH):
+            if late > (SLACK if here else MUCH) and (here or not self.times.jumps):
                 yield f"{turn.stream} {call}: waited {late:.3f} s longer than the {wait:.3f} it was to wait"
         if isinstance(event, CallFailed) and event.again is not None:
             self.due[call] = event.again - turn.at, commit
