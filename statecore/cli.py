@@ -431,6 +431,8 @@ def _plain(source: str, contract: Contract[Any] | None = None) -> Any:
     """What --input names, as plain data: of a contract, where that is known here."""
     from statecore.strictjson import MAX_BYTES, parse
 
+    if not source.strip():
+        raise BadInput("--input is empty: give a file that can be read, - for standard input, or JSON")
     if source.lstrip().startswith(("{", "[")):
         where, text = "--input", source.encode("utf-8", "surrogateescape")
     else:
