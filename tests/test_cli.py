@@ -71,6 +71,13 @@ def test_without_a_command_the_commands_are_listed(desk: Desk) -> None:
     assert "error" not in said.err
 
 
+def test_the_summary_of_every_command_fits_on_its_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal of 80 columns none is cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = desk("--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) > 20 and not [line for line in listed if "..." in line or len(line) > 80]
+
+
 def test_the_input_comes_from_a_file_from_standard_input_or_inline(desk: Desk) -> None:
     """Three ways in, one run."""
     Path("errand file.json").write_text('{"text": "\u00e9t\u00e9"}')
