@@ -405,7 +405,7 @@ def _exactly(facts: Facts, compiled: Handover, param: Param) -> None:
     for edge in facts.edges:
         if param.fits(edge.by, edge.gives) and edge.gives is not param.wants and issubclass(edge.gives, param.wants):
             facts.chart.wrong(
-                f"{compiled.text}, and `{edge.by}` gives a {spelled(edge.gives)}, which only derives from it: write"
+                f"{compiled.text}, and `{edge.by}` gives {spelled(edge.gives)}, which only derives from it: write"
                 " `give=` a function that makes one of it"
             )
 

@@ -92,7 +92,10 @@ def cli() -> None:
 @click.argument("ref")
 @_json
 def check(ref: str, as_json: bool) -> None:
-    """Check a workflow: states, transitions, failure policy, and the worst case before the first call."""
+    """Check a workflow, and count its worst case.
+
+    Prints states, transitions, and what follows which failure.
+    """
     from statecore.survey import survey
 
     found = survey(finding.workflow(ref).machine)
@@ -148,7 +151,10 @@ def run(ref: str, source: str, tenant: str, follow: bool, db: str, as_json: bool
 @_db
 @_json
 def resume(name: str | None, refs: tuple[str, ...], follow: bool, db: str, as_json: bool) -> None:
-    """Take up every run that is not finished, or one. A wait that is over goes on; one that is not is left."""
+    """Take up every run that is not finished, or one.
+
+    A wait that is over goes on; one that is not is left.
+    """
     one = {} if name is None else {"run": _named(db, name)}
     _write(db, {"do": "resume", "follow": follow, **one}, refs, as_json)
 
@@ -168,8 +174,9 @@ def resume(name: str | None, refs: tuple[str, ...], follow: bool, db: str, as_js
 def answer(
     name: str, call: str, value: str, by: str, why: str, shown: str, refs: tuple[str, ...], db: str, as_json: bool
 ) -> None:
-    """Answer what a person is asked, with JSON; or settle a parked call: done, with the result that JSON gives, or not
-    done.
+    """Answer what a person is asked, or settle a parked call.
+
+    An answer is JSON. A parked call is done, with the result that JSON gives, or not done.
     """
     request = {"do": "answer", "run": _named(db, name), "call": call, "value": value, "by": by, "why": why}
     _write(db, {**request, **({"shown": shown} if shown else {})}, refs, as_json)
@@ -248,7 +255,10 @@ def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) ->
 @_db
 @_json
 def log(name: str, db: str, as_json: bool) -> None:
-    """Print what a run decided, and why; with --json a line for each turn."""
+    """Print what a run decided, and why.
+
+    With --json a line for each turn.
+    """
     from statecore.inquiry import shown
 
     turns = _run(shown(_database(db), name)).turns
@@ -296,7 +306,10 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
 @click.argument("revision", required=False, metavar="[REV]")
 @click.option("--db", default=None, help="The database [default: one of its own in a new directory].")
 def demo(repository: str | None, revision: str | None, db: str | None) -> None:
-    """Review a real git change, kill the worker half-way, and watch it finish from its log."""
+    """Kill a worker half-way, and watch its run finish.
+
+    It reviews a real git change.
+    """
     try:
         from statecore.demo.show import demonstrate
     except ModuleNotFoundError as error:
@@ -431,6 +444,8 @@ def _plain(source: str, contract: Contract[Any] | None = None) -> Any:
     """What --input names, as plain data: of a contract, where that is known here."""
     from statecore.strictjson import MAX_BYTES, parse
 
+    if not source.strip():
+        raise BadInput("--input is empty: give a file that can be read, - for standard input, or JSON")
     if source.lstrip().startswith(("{", "[")):
         where, text = "--input", source.encode("utf-8", "surrogateescape")
     else:

@@ -18,7 +18,10 @@ from statecore.errors import BadInput
 @cli._db
 @cli._json
 def asks(name: str | None, watch: bool, by: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """List what people are asked by all runs, or by one: all of each question, and how to answer it."""
+    """List what people are asked, and how to answer it.
+
+    By all runs, or by one; all of each question.
+    """
     from statecore import inbox
 
     database, known = cli._database(db), cli._loaded(refs)

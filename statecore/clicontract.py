@@ -21,7 +21,10 @@ CHOSEN_BY = ("workflow", "version", "fingerprint", "tenant", "condition")
 @click.argument("name", metavar="NAME@VERSION")
 @cli._refs
 def schema(name: str, refs: tuple[str, ...]) -> None:
-    """Print the JSON Schema (Draft 2020-12) of a contract, or of what a specialist takes and gives."""
+    """Print the JSON Schema of a contract, or of a specialist.
+
+    Draft 2020-12; of a specialist, that of what it takes and of what it gives.
+    """
     from statecore.shape import schemas
 
     known = schemas(cls.machine for cls in cli._loaded(refs))
@@ -39,7 +42,10 @@ def schema(name: str, refs: tuple[str, ...]) -> None:
 @cli._db
 @cli._json
 def upgrade_check(refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Say of each open run whether the loaded workflows can go on with it, and why not."""
+    """Say which open runs the loaded workflows can go on with.
+
+    And why not with the others.
+    """
     found = cli._run(_standings(cli._database(db), cli._loaded(refs)))
     stuck = [each for each in found if each.how == "stuck"]
     if as_json:
@@ -80,7 +86,10 @@ async def _standings(database: Path, known: Iterable[Any]) -> list[Any]:
 @cli._db
 @cli._json
 def migrate(name: str | None, wheres: tuple[str, ...], ref: str, by: str, why: str, db: str, as_json: bool) -> None:
-    """Let open runs go on with another declaration, all of them or none, by its declared migration."""
+    """Let open runs go on with another declaration.
+
+    All of them or none, by its declared migration.
+    """
     from statecore.inquiry import existing
 
     database, machine = existing(cli._database(db)), finding.workflow(ref).machine

@@ -14,7 +14,10 @@ from statecore.present import times
 @cli._run_if_any
 @cli._db
 def export(name: str | None, db: str) -> None:
-    """Write the runs, or one, as JSON lines, for `import` into another database."""
+    """Write the runs, or one, as JSON lines.
+
+    `import` adds them to another database.
+    """
     cli._run(_export(cli._database(db), name))
 
 
@@ -32,7 +35,10 @@ async def _export(database: Path, prefix: str | None) -> None:
 @cli._db
 @cli._json
 def import_(file: str, db: str, as_json: bool) -> None:
-    """Add the runs that `export` wrote: all of them, or none where one is there already or a line was changed."""
+    """Add the runs that `export` wrote.
+
+    All of them, or none where one is there already or a line was changed.
+    """
     done = _upkeep(cli._database(db), {"do": "import", "file": file})
     _say(done, as_json, f"{times(len(done), 'run')} imported")
 
@@ -44,7 +50,10 @@ def import_(file: str, db: str, as_json: bool) -> None:
 @cli._db
 @cli._json
 def erase(name: str, by: str, why: str, db: str, as_json: bool) -> None:
-    """Take the payloads of a finished run out of the file. What it did, and its digests, stay."""
+    """Take the payloads of a finished run out of the file.
+
+    What it did, and its digests, stay.
+    """
     done = _upkeep(_there(db), {"do": "erase", "run": cli._named(db, name), "by": by, "why": why})
     _say(done, as_json, *(f"the payloads of {run} are erased" for run in done))
     for copy in sorted(cli._database(db).resolve().parent.glob(f"{Path(db).name}.schema-*")):
@@ -60,7 +69,10 @@ def erase(name: str, by: str, why: str, db: str, as_json: bool) -> None:
 @cli._db
 @cli._json
 def purge(older: str | None, by: str, why: str | None, db: str, as_json: bool) -> None:
-    """Take the runs out of the log that were finished so long ago. A line for each stays."""
+    """Take old runs that are finished out of the log.
+
+    A line for each stays.
+    """
     from statecore.retention import age
 
     seconds = age(older) if older is not None else finding.keep()

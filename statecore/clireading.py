@@ -19,7 +19,10 @@ from statecore.present import times
 @cli._db
 @cli._json
 def messages(name: str, db: str, as_json: bool) -> None:
-    """List what was handed to whom in a run: from, to, contract, size, and what it was made of."""
+    """List what was handed to whom in a run.
+
+    From, to, contract, size, and what it was made of.
+    """
     from statecore.handed import handed
     from statecore.inquiry import shown
 
@@ -39,7 +42,10 @@ def messages(name: str, db: str, as_json: bool) -> None:
 @cli._db
 @cli._json
 def trace(name: str, call: str, db: str, as_json: bool) -> None:
-    """Trace what a run ended on, or what one of its calls gave, to all that it rests on."""
+    """Trace a result to all that it rests on.
+
+    What a run ended on, or what one of its calls gave.
+    """
     from statecore.inquiry import traced
 
     found = cli._run(traced(cli._database(db), name, call))
@@ -68,7 +74,10 @@ def specialists(
     db: str,
     as_json: bool,
 ) -> None:
-    """List the specialists of the loaded workflows: contracts, limits, and what each is doing; or disable one."""
+    """List who there is and what they are doing; or disable one.
+
+    The specialists of the loaded workflows, with their contracts and limits.
+    """
     loaded, database = cli._loaded(refs), cli._database(db)
     if disable and enable:
         raise BadInput("expected --enable or --disable, found both: say which is meant")
@@ -132,7 +141,10 @@ async def _roster(database: Path | None, loaded: list[Any], name: str) -> list[A
 @click.command()
 @click.argument("directory", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path))
 def init(directory: Path) -> None:
-    """Write a first workflow, one specialist and one reviewer, with its tests."""
+    """Write a first workflow with its tests.
+
+    It has one specialist and one reviewer.
+    """
     from statecore.init import begin
 
     cli._print(*(f"wrote     {path}" for path in begin(directory)))

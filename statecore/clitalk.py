@@ -24,7 +24,10 @@ from statecore.present import where
 @cli._db
 @cli._json
 def signal(name: str, type_: str, source: str, by: str, id: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Tell a run something that its workflow waits for, and print its reply."""
+    """Tell a run something that it waits for.
+
+    Prints the reply.
+    """
     value, id, run = cli._plain(source), id or fresh_id(), cli._named(db, name)
     request = {"do": "signal", "run": run, "type": type_, "input": value, "by": by, "id": id}
     ended = cli._carried_out(db, request, list(refs))
@@ -70,7 +73,10 @@ def _told(found: dict[str, Any]) -> list[str]:
 @cli._db
 @cli._json
 def fork(name: str, at: int, new: str, by: str, why: str, refs: tuple[str, ...], db: str, as_json: bool) -> None:
-    """Begin a run that shares the first N events of another, and see it through. The other stays as it is."""
+    """Begin a run that shares the first events of another.
+
+    And see it through. The other stays as it is.
+    """
     run = cli._named(db, name)
     cli._write(db, {"do": "fork", "run": run, "at": at, "new": new or fresh_id(), "by": by, "why": why}, refs, as_json)
 

@@ -332,7 +332,7 @@ class _Turn:
         gives = " or ".join(given.name for given in person.gives)
         if isinstance(input, Failed):
             raise NotPossible(
-                f"{call.id} of {self.run.id} asks a person: expected a {gives} for an answer, found a failure"
+                f"{call.id} of {self.run.id} asks a person: expected {gives} for an answer, found a failure"
             )
         if not input.by.strip():
             raise BadInput(f"expected the name of who answers {call.id} of {self.run.id}, found none: say `by`")

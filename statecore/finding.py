@@ -41,10 +41,21 @@ def workflow(ref: str) -> type[Workflow[Any]]:
         for key, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Workflow) and value is not Workflow
     ]
-    what = f"{name} is no workflow" if found is not None else f"has no {name}"
-    raise UnknownWorkflow(
-        f"{ref}: module {module_name} {what}; workflows there: {', '.join(there) or 'none'}{meant(name, there)}"
+    if hidden := _hidden(module):
+        raise UnknownWorkflow(f"{ref}: {hidden}")
+    what = (
+        f"{name} of module {module_name} is no workflow" if found is not None else f"module {module_name} has no {name}"
     )
+    raise UnknownWorkflow(f"{ref}: {what}; workflows there: {', '.join(there) or 'none'}{meant(name, there)}")
+
+
+def _hidden(module: Any) -> str:
+    """Where a file of the working directory has the name of a module that was imported before it."""
+    mine = Path(*module.__name__.split(".")).with_suffix(".py")
+    found = getattr(module, "__file__", None)
+    if not mine.is_file() or (found and mine.samefile(found)):
+        return ""
+    return f"module {module.__name__} is {found or 'a part of Python'}, and {mine} is hidden by it: give that file another name"
 
 
 def _module(name: str, ref: str) -> Any:
@@ -57,6 +68,11 @@ def _module(name: str, ref: str) -> Any:
         raise
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            if name.endswith(".py"):
+                module, _, workflow = ref.partition(":")
+                raise UnknownWorkflow(
+                    f"{ref}: expected a module, found the name of a file: write {module.removesuffix('.py')}:{workflow}"
+                ) from None
             where = f"in {here} or among the installed packages"
             raise UnknownWorkflow(
                 f"{ref}: no module {error.name} {where}: check the spelling and the working directory"

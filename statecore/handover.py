@@ -94,7 +94,7 @@ def handover(chart: Chart, path: str) -> Handover:
     assert state.does is not None
     takes = state.does.takes.cls
     if state.give is None:
-        return Handover(None, (Param("request", takes),), f"`{path}` takes a {spelled(takes)}")
+        return Handover(None, (Param("request", takes),), f"`{path}` takes {spelled(takes)}")
     fn = state.give
     text = f"hand-over `{named(fn)}` of `{path}`"
     hints = hints_of(chart, fn, text)

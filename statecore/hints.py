@@ -33,7 +33,14 @@ def spelled(hint: Any, members: bool = False) -> str:
 def named(value: object) -> str:
     """How a message calls what somebody wrote: by its name, or by what it is."""
     name = getattr(value, "__name__", None)
-    return str(name) if name else repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    if name:
+        return str(name)
+    return repr(value) if isinstance(value, str | int | float) else a(type(value).__name__)
+
+
+def a(name: str) -> str:
+    """`a Draft`, `an Answer`"""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def fields_of(cls: type) -> Sequence[Any]:

@@ -22,6 +22,7 @@ from statecore.form import Blank, blanks, example, paper, shape
 from statecore.inquiry import reading
 from statecore.present import awaited, moment, plain, short, times, typed, visible
 from statecore.registry import Registry
+from statecore.shape import contract_schema
 from statecore.workflow import Workflow
 
 LOOK = 1.0
@@ -75,7 +76,7 @@ def as_json(ask: Ask) -> dict[str, Any]:
         "tenant": ask.run.tenant, "specialist": call.specialist, "since": call.since, "due": call.wake,
         "shown": ask.shown, "question": plain(call.request), "who": list(person.who) if person else None,
         "says": person.says if person else "", "unknown": ask.unknown,
-        "answers": {contract.name: contract.spec() for contract in person.gives} if person else {},
+        "answers": {contract.name: contract_schema(contract) for contract in person.gives} if person else {},
     }  # fmt: skip
 
 

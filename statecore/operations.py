@@ -10,6 +10,7 @@ import msgspec
 
 from statecore import upkeep
 from statecore.asks import how_it_ended
+from statecore.call import CallState
 from statecore.contract import Contract
 from statecore.engine import OPEN, Engine
 from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownCall, UnknownRun
@@ -17,6 +18,7 @@ from statecore.events import Payload
 from statecore.failures import NotDone
 from statecore.family import ancestors
 from statecore.finding import workflow
+from statecore.form import shape
 from statecore.hints import spelled
 from statecore.log import InFile, position_of
 from statecore.mailbox import Door, beside
@@ -119,7 +121,8 @@ async def _answer(engine: Engine, request: Request) -> list[str]:
     except NotPossible as error:
         raise NotPossible(await how_it_ended(engine.log, run, call) or str(error)) from None
     gives = await _gives(engine, run, call)
-    outcome = NotDone(by["why"]) if value == "not-done" else _result(gives, value)
+    asked = await _asked(engine, run, call)
+    outcome = NotDone(by["why"]) if value == "not-done" else _result(gives, value, asked)
     shown = _text(request, "shown") if "shown" in request else ""
     await engine.answer(run, call, outcome, **by, shown=shown)
     return [run]
@@ -134,12 +137,24 @@ async def _gives(engine: Engine, run: str, call: str) -> tuple[Contract[Any], ..
         raise error
 
 
-def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
-    """`done`, or JSON, as a value of the contract that admits it; where several do, `_type` says which is meant."""
+async def _asked(engine: Engine, run: str, call: str) -> bool:
+    """Whether it is a person who answers, and not somebody who settles a parked call."""
+    calls = (await engine.state(run)).calls.values()
+    return any(
+        one.kind == "person" and one.status is CallState.STARTED and call in (one.id, one.state) for one in calls
+    )
+
+
+def _result(contracts: tuple[Contract[Any], ...], value: str, asked: bool) -> Any:
+    """`done`, or JSON, as a value of the contract that admits it; where several do, `_type` says which is meant. `asked`:
+    it is a person's answer.
+    """
+    shapes = " or ".join(map(shape, contracts))
     try:
         plain = {} if value == "done" else parse(value.encode("utf-8", "surrogateescape"))
     except BadInput as error:
-        raise BadInput(f"{error}: answer done, not-done, or the result as JSON") from None
+        how = f"answer with JSON, {shapes}" if asked else "answer done, not-done, or the result as JSON"
+        raise BadInput(f"{error}: {how}") from None
     meant = plain.pop("_type", None) if isinstance(plain, dict) else None
     found, faults = [], []
     for contract in contracts if meant is None else [one for one in contracts if one.name == meant]:
@@ -152,10 +167,9 @@ def _result(contracts: tuple[Contract[Any], ...], value: str) -> Any:
     if found:
         names = " or ".join(spelled(type(value)) for value in found)
         raise BadInput(f'this could be {names}: say which with "_type": "{name_of(type(found[0]))}" in the JSON')
-    shapes = " or ".join(f"{contract.id} {msgspec.json.encode(contract.spec()).decode()}" for contract in contracts)
-    raise BadInput(
-        f"the result of this call is {shapes}; {'; '.join(faults)}: answer with JSON of that shape, or not-done"
-    )
+    what = f"expected the answer {shapes}" if asked else f"expected the result {shapes} of a parked call"
+    other = "" if asked else ", or not-done"
+    raise BadInput(f"{what}; {'; '.join(faults)}: answer with JSON of that shape{other}")
 
 
 async def _signal(engine: Engine, request: Request) -> list[str]:

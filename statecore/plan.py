@@ -234,6 +234,10 @@ class Needs:
     def types(self) -> tuple[str, ...]:
         return self.later, self.earlier
 
+    @property
+    def lacks(self) -> str:
+        return f"expected to wait for a part of `{self.earlier}`, itself or through others"
+
     def broken(self, graph: Graph) -> tuple[str, ...]:
         after: set[str] = set()
         for id in graph.order:
@@ -261,6 +265,10 @@ class Described:
     @property
     def types(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def lacks(self) -> str:
+        return f"expected `says` of at least {self.words} words"
 
     def broken(self, graph: Graph) -> tuple[str, ...]:
         return tuple(id for id, node in graph.nodes.items() if len(node.says.split()) < self.words)
@@ -301,7 +309,9 @@ def broken(nodes: Sequence[Node], plan: Plan) -> Broke | None:
         )
     for rule in plan.rules:
         if found := rule.broken(graph):
-            return Broke(rule.name, f"{_named(found)} {'breaks' if len(found) == 1 else 'break'} it", found)
+            lacks = getattr(rule, "lacks", "")
+            why = f": {lacks}" if lacks else " breaks it" if len(found) == 1 else " break it"
+            return Broke(rule.name, f"{_named(found)}{why}", found)
     return None
 
 

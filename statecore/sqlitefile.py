@@ -201,7 +201,7 @@ def usable(path: Path, readonly: bool) -> Path:
         if not path.exists():
             raise BadInput(f"there is no log at {path}: open it once for writing to begin one")
     elif not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise BadInput(f"{path} cannot be written by this user: open it with readonly=True, or mend the permissions")
+        raise BadInput(f"{path} cannot be written by this user: open it for reading only, or mend the permissions")
     return path
 
 
@@ -228,7 +228,9 @@ class Lock:
         try:
             self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as fault:
-            raise BadInput(f"{path}.lock cannot be written: {fault.strerror}: open with readonly=True") from None
+            raise BadInput(
+                f"{path}.lock cannot be written: {fault.strerror}: open it for reading only, or mend the permissions"
+            ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -236,7 +238,7 @@ class Lock:
             os.close(self._file)
             pid = int(said) if said.isdigit() else 0
             raise LogHeld(
-                f"{path} is being written by process {pid or '(just starting)'}: stop it, or open with readonly=True",
+                f"{path} is being written by process {pid or '(just starting)'}: stop it, or open it for reading only",
                 pid,
             ) from None
         os.ftruncate(self._file, 0)

@@ -97,7 +97,8 @@ class Survey:
         if chart.doc:
             yield f"  {chart.doc.splitlines()[0]}"
         yield f"  fingerprint {self.machine.fingerprint}"
-        yield f"  table: {len(table.configs)} configurations, {len(table.letters)} letters, {len(table.rows)} rows"
+        sizes = ((len(table.configs), "configuration"), (len(table.letters), "letter"), (len(table.rows), "row"))
+        yield f"  table: {', '.join(times(*size) for size in sizes)}"
         yield f"\nstates, from {table.start.config} on"
         for node in chart.nodes.values():
             yield f"  {node.path:<22} {_state(chart, node)}"

@@ -20,7 +20,7 @@ _STYLE = """\
 .statecore text{fill:#0f172a}.statecore .middle{text-anchor:middle}
 .statecore .page,.statecore .chip{fill:#fff}
 .statecore .heading{font-size:18px;font-weight:700}.statecore .name,.statecore .title{font-weight:600}
-.statecore .small{font-size:11px;fill:#5b6b82}.statecore .move{font-size:12px;font-weight:600}
+.statecore .small{font-size:11px;font-weight:400;fill:#5b6b82}.statecore .move{font-size:12px;font-weight:600}
 .statecore .box{fill:#f8fafc;stroke:#8595ad;stroke-width:1.3}.statecore .ring{fill:none;stroke:#8595ad;stroke-width:1.1}
 .statecore .group{fill:#94a3b8;fill-opacity:.09;stroke:#8595ad;stroke-width:1.2}
 .statecore .divide{stroke:#8595ad;stroke-width:1.2;stroke-dasharray:6 5}
@@ -125,8 +125,7 @@ def svg(view: View) -> str:
         f"<desc>{_text(_described(view))}</desc>",
         f"<style>{_STYLE}</style>",
         '<rect class="page" width="100%" height="100%" rx="8"/>',
-        _words("heading", 22, 36, chart.name),
-        _words("small", 30 + _wide(chart.name, 18, True), 36, f"version {chart.version}"),
+        _title(chart),
         _words("small", 22, 54, _first(chart.doc)),
         f'<g transform="translate(0 {_n(_HEADING)})">',
         *[_svg_group(view, node, plan) for node in groups],
@@ -138,6 +137,12 @@ def svg(view: View) -> str:
         "</g></svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _title(chart: Chart) -> str:
+    """The version stands behind the name in one text: how wide the name is, only who draws it knows."""
+    version = f'<tspan class="small" dx="10">{_text(f"version {chart.version}")}</tspan>'
+    return f'<text class="heading" x="22" y="36">{_text(chart.name)}{version}</text>'
 
 
 def _first(doc: str) -> str:

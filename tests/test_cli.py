@@ -71,6 +71,13 @@ def test_without_a_command_the_commands_are_listed(desk: Desk) -> None:
     assert "error" not in said.err
 
 
+def test_the_summary_of_every_command_fits_on_its_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal of 80 columns none is cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = desk("--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) > 20 and not [line for line in listed if "..." in line or len(line) > 80]
+
+
 def test_the_input_comes_from_a_file_from_standard_input_or_inline(desk: Desk) -> None:
     """Three ways in, one run."""
     Path("errand file.json").write_text('{"text": "\u00e9t\u00e9"}')
@@ -93,6 +100,7 @@ def test_a_run_is_recorded_for_its_tenant(desk: Desk) -> None:
 
 BAD_INPUT = {
     "missing file": ("nofile.json", "No such file", b""),
+    "nothing": ("", "--input is empty: give a file", b""),
     "directory": (".", "Is a directory", b""),
     "empty file": ("-", "empty, expected JSON", b""),
     "only spaces": ("-", "empty, expected JSON", b" \n "),
@@ -284,6 +292,8 @@ MODULES = {
     "misspelt": "def f(:\n",
     "needy": "import no_such_module_at_all",
     "plain": "class Thing: pass\nanswer = 42",
+    "dis": "class Thing: pass",
+    "sys": "class Thing: pass",
     "broken": (
         "import attrs\nfrom statecore import State, Workflow\n@attrs.frozen\nclass A: ...\n"
         "class W(Workflow[A], version='1'):\n    a = State(initial=True)\n"
@@ -298,8 +308,11 @@ REFS = {
     "../plain:W": "names no workflow",
     "no_such_module_here:W": "no module no_such_module_here",
     "plain:W": "has no W; workflows there: none",
-    "plain:Thing": "Thing is no workflow",
-    "plain:answer": "answer is no workflow",
+    "plain:Thing": "plain:Thing: Thing of module plain is no workflow; workflows there: none",
+    "plain:answer": "plain:answer: answer of module plain is no workflow",
+    "plain.py:Thing": "plain.py:Thing: expected a module, found the name of a file: write plain:Thing",
+    "dis:Thing": "dis.py is hidden by it: give that file another name",
+    "sys:Thing": "module sys is a part of Python, and sys.py is hidden by it",
     "raises:W": "ValueError: no\\x1b[31m luck (raises.py:1): mend the module",
     "exits:W": "SystemExit: 3 (exits.py:1)",
     "misspelt:W": "(misspelt.py:1): mend the module",
@@ -314,7 +327,7 @@ def modules(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     for name, source in MODULES.items():
         (desk.here / f"{name}.py").write_text(source)
     yield desk  # type: ignore[misc]
-    for name in MODULES:
+    for name in MODULES.keys() - sys.stdlib_module_names:
         sys.modules.pop(name, None)
 
 

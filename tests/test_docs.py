@@ -252,6 +252,14 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     assert not gone, f"{page.name} links to {', '.join(gone)}"
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_can_be_found(page: Path) -> None:
+    """Each page that says how to do something is linked on the first page and stands in the site's navigation."""
+    name = f"how-to/{page.name}"
+    assert f"]({name})" in (ROOT / "docs" / "index.md").read_text()
+    assert f'= "{name}"' in (ROOT / "zensical.toml").read_text()
+
+
 def test_the_picture_is_what_is_drawn_today() -> None:
     """The picture of the README is the demo's workflow as `statecore graph` draws it now."""
     kept = (ROOT / "docs" / "assets" / "change-review.svg").read_text()

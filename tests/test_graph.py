@@ -267,6 +267,13 @@ def shaped(name: str, says: str) -> Chart:
     return scan(type(name, (), body), Ticket, "1")
 
 
+def test_the_version_keeps_its_distance_in_any_font() -> None:
+    """It stands behind the name in one text, so that it begins where the name really ends."""
+    (heading,) = (text for text in ElementTree.fromstring(draw(REPLY, "svg")).iter() if text.get("class") == "heading")
+    (version,) = heading
+    assert (version.get("dx"), version.get("x"), version.text) == ("10", None, f"version {REPLY.version}")
+
+
 def test_hostile_text_stays_text_in_svg() -> None:
     """Names and sentences make no elements and no attributes, and are read back as they were."""
     hostile, tame = HOSTILE.replace("/", "\\").replace("\x00", ""), "tame"

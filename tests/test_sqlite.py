@@ -467,7 +467,7 @@ async def test_a_place_that_may_not_be_written_is_only_read() -> None:
         async with await SqliteLog.open(home / "statecore.db") as log:
             await log.append(one("run", 0))
         read_only(home)
-        with pytest.raises(BadInput, match="readonly=True"):
+        with pytest.raises(BadInput, match="for reading only"):
             await SqliteLog.open(home / "statecore.db")
         async with await SqliteLog.open(home / "statecore.db", readonly=True) as reader:
             assert len(await turns(reader, "run")) == 1

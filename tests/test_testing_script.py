@@ -156,9 +156,9 @@ def test_what_is_left_over_or_missing_is_an_error() -> None:
     [
         ({"triage": Triage("bug", 0.9)}, "the script names `triage`, expected a state with work"),
         ({"sent": Receipt("1")}, "the script names `sent`"),
-        ({"triaging": Draft("x")}, r"expected a Triage, an exception.*is Garbage\(Draft\(...\)\)"),
+        ({"triaging": Draft("x")}, r"expected Triage, an exception.*is Garbage\(Draft\(...\)\)"),
         ({"triaging": "bug"}, r"is Garbage\(str\(...\)\)"),
-        ({"triaging": [After(1.0, Draft("x"))]}, "expected a Triage"),
+        ({"triaging": [After(1.0, Draft("x"))]}, "expected Triage"),
         ({"triaging": After(-1.0, Triage("bug", 0.9))}, "seconds from 0 up"),
         ({"triaging": Untranslatable("x")}, "expected one of the failures that it declares"),
         ({"triaging": RateLimited("x")}, "any other would count as Crashed"),

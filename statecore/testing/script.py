@@ -307,4 +307,4 @@ def _faults(machine: Machine, entry: Any, able: Sequence[Specialist[Any, Any]]) 
             return
         case _ if type(entry) not in gives:
             names = " or a ".join(sorted(kind.__name__ for kind in gives))
-            yield f"expected a {names}, an exception, After, Hang or a specialist; what breaks the contract on purpose is Garbage({type(entry).__name__}(...))"
+            yield f"expected {names}, an exception, After, Hang or a specialist; what breaks the contract on purpose is Garbage({type(entry).__name__}(...))"
