@@ -46,7 +46,7 @@ def test_a_parent_says_which_child_it_waits_for_and_why_that_stands_still(desk: 
     assert waits in shown.out and "waits for a signal in waiting" in shown.out
     assert f"children  {run}/asking#1\n" in shown.out
     below = desk("show", f"{run}/asking#1")
-    assert f"parent    {run}, of {run}" in below.out
+    assert f"parent    {run}\n" in below.out
     assert desk("show", f"{run}/asking#1", "--json").json["parent"] == run
 
 

@@ -182,7 +182,7 @@ async def test_what_a_child_calls_may_be_off() -> None:
     run = await engine.run(workflow, Job("x"), run="r")
     assert (run.condition, (await engine.state("r/joining#1/inner")).condition) == ("waiting", "paused")
     status = {entry.specialist.name: entry.doing.status for entry in await roster(log, [workflow])}
-    assert status == {"Inner": "busy", "cut": "disabled", "paint": "idle"}
+    assert status == {"Inner": "paused", "cut": "disabled", "paint": "idle"}
     await on(engine, "cut")
     assert (await engine.wait("r")).outcome == "completed"
     assert await verify(log, engine.registry) == []
