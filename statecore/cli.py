@@ -384,11 +384,23 @@ def _carried_out(db: str, request: dict[str, Any], refs: list[str]) -> list[Any]
     try:
         ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), stopping)
     except KeyboardInterrupt:
+        if progress.stage == "sent" and not progress.holder and _begun(database, request):
+            progress.stage, progress.runs = "taken", [request["run"]]
         _tell(_how_to_go_on(request, progress, db, refs))
         sys.exit(STOPPED)
     if progress.cut:
         _tell(_goes_on(progress.runs, _options(db, refs)))
     return ended
+
+
+def _begun(database: Path, request: dict[str, Any]) -> bool:
+    """Whether the run of a request is there that was stopped here before it was known: nobody else has the log now."""
+    from statecore.inquiry import named
+
+    try:
+        return request["do"] == "start" and bool(_run(named(database, request["run"])))
+    except StatecoreError:
+        return False
 
 
 def _how_to_go_on(request: dict[str, Any], progress: Any, db: str, refs: list[str]) -> str:

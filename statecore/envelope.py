@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from statecore.hints import named
+
 T_co = TypeVar("T_co", covariant=True)
 
 DERIVED = "derived"
@@ -25,7 +27,7 @@ def _texts(given: Iterable[str]) -> tuple[str, ...]:
     said = (given,) if isinstance(given, str) else tuple(given)
     for text in said:
         if not isinstance(text, str):
-            raise TypeError(f"a warning is text, found a {type(text).__name__}: say it in words")
+            raise TypeError(f"a warning is text, found {named(text)}: say it in words")
     return said
 
 

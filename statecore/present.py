@@ -523,14 +523,12 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """`runs`: a line each, under a header. Tenants, and what was forked, have a column where there are any."""
     tenants = any(line["tenant"] for line in lines)
     forks = any(line.get("forked") for line in lines)
-    rows = [
-        ("run", *(["tenant"] if tenants else []), "workflow", "pinned to", "condition", "started", "lasted", "events")
-        + (("forked from",) if forks else ())
-    ]
+    more = ["tenant"] if tenants else [], ["forked from"] if forks else []
+    rows = [["run", *more[0], "workflow", "pinned to", "condition", "started", "lasted", "events", *more[1]]]
     for line in lines:
         workflow = f"{line['workflow']} {line['version']}"
         rows.append(
-            (
+            [
                 "  " * line.get("depth", 0) + line["run"],
                 *([line["tenant"]] if tenants else []),
                 workflow,
@@ -540,7 +538,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
                 took(line["at"] - line["started"]),
                 str(line["events"]),
                 *([f"{fork['run']} at {fork['at']}" if (fork := line.get("forked")) else ""] if forks else []),
-            )
+            ]
         )
     shown = [[visible(cell) for cell in row] for row in rows]
     return aligned(shown)

@@ -153,5 +153,5 @@ def test_vouching_and_deriving_are_policies_of_the_workflow() -> None:
 def test_a_warning_is_text() -> None:
     """One text is one warning, and nothing else is any."""
     assert Warned(Fact(1), "late").warnings == ("late",)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a warning is text, found a int"):
+    with pytest.raises(TypeError, match="a warning is text, found 7"):
         Warned(Fact(1), [7])  # type: ignore[list-item]

@@ -168,9 +168,9 @@ def test_an_answer_that_several_results_admit_must_say_which() -> None:
 
     both = (contract_of(Approved), contract_of(Declined))
     with pytest.raises(BadInput, match="Approved or Declined"):
-        _result(both, '{"note": "no"}')
-    assert _result(both, '{"note": "no", "_type": "Declined"}') == Declined("no")
-    assert _result(both[:1], '{"note": "yes"}') == Approved("yes")
+        _result(both, '{"note": "no"}', False)
+    assert _result(both, '{"note": "no", "_type": "Declined"}', False) == Declined("no")
+    assert _result(both[:1], '{"note": "yes"}', False) == Approved("yes")
 
 
 class _Slow(MemoryLog):

@@ -32,6 +32,7 @@ from statecore.errors import DefinitionError
 from statecore.events import CallFailed, CallStarted, CallUnknown, Event, Moved
 from statecore.failures import Crashed, NotDone, OutcomeUnknown, Refused, Rejected
 from statecore.guard import Pass, Refuse, Verdict
+from statecore.hints import a, named
 from statecore.messages import Elapsed, Input, Start
 from statecore.run import Run, fold
 from statecore.survey import TOO_MANY, Policy, policies, survey, worst_case
@@ -482,3 +483,17 @@ def test_more_than_seven_specialists_are_warned_of() -> None:
 
     assert "warning: 8 specialists in one workflow" in crowded(8)
     assert "warning" not in crowded(7)
+
+
+def test_one_of_a_thing_is_told_as_one() -> None:
+    """The sizes of a table, and what stands where something else was expected, in words that somebody would say."""
+
+    class Waiting(Workflow[Ticket], version="1"):
+        """Over at a word."""
+
+        waiting = State(initial=True)
+        over = State(final=True)
+        heard = waiting.to(over, on=Signal[Draft])
+
+    assert "  table: 2 configurations, 1 letter, 2 rows" in list(survey(Waiting.machine).lines())
+    assert (named([]), named(()), a("Answer"), a("Draft")) == ("a list", "a tuple", "an Answer", "a Draft")
