@@ -174,6 +174,7 @@ def _conclude(say: Say, run: Run, turns: list[Turn], database: Path) -> None:
         say(f"    failed   {present.summary(run.result, 400)}")
     say(f"    chart    {drawing}")
     say(f"    log      statecore log {run.id} --db {shlex.quote(str(database))}")
+    say(f"    why      statecore trace {run.id} --db {shlex.quote(str(database))}")
 
 
 def _chart(run: Run, turns: list[Turn]) -> list[str]:
