@@ -27,9 +27,10 @@ from statecore.events import (
 from statecore.handed import handed
 from statecore.log import Turn
 from statecore.nearest import meant
-from statecore.present import plain, typed
+from statecore.present import plain
 from statecore.record import Record, changed, records
 from statecore.run import Run
+from statecore.wording import typed
 
 NAMED = 10
 """Calls that an error names."""

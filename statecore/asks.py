@@ -12,9 +12,9 @@ from statecore.errors import StatecoreError, Unreadable
 from statecore.events import CallCompleted, CallFailed, CallStarted, Event, Finished, Moved
 from statecore.log import Log
 from statecore.person import Person
-from statecore.present import moment, short
 from statecore.registry import Registry
 from statecore.run import ASKS, Run, replay
+from statecore.wording import moment, short
 
 LABELS = frozenset(condition + ASKS for condition in ("running", "waiting", "paused", "parked"))
 """Of the runs that ask somebody something."""

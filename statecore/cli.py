@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 
-from statecore import finding, present
+from statecore import finding, present, telling, wording
 from statecore.contract import Contract
 from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
@@ -215,7 +215,7 @@ def runs(limit: int | None, only_open: bool, db: str, as_json: bool) -> None:
     left, what = count - sum(not line["depth"] for line in found), "open run" if only_open else "run"
     if left or not found:
         _print(
-            f"{present.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s"
+            f"{wording.times(left, f'older {what}')} not shown: --limit {count} lists all" if left else f"no {what}s"
         )
 
 
@@ -243,7 +243,7 @@ def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) ->
     which = (found.run, found.turns, found.whole, _options(db), time.time())
     _print(*present.overview(*which, found.below, record.table(parts)))
     if at is None and not found.run.outcome:
-        resumed = f"`statecore resume {present.typed(found.run.id)}{_options(db)}`"
+        resumed = f"`statecore resume {wording.typed(found.run.id)}{_options(db)}`"
         if found.worker:
             _print(f"worker    process {found.worker}")
         elif present.to_do(found.run, found.below):
@@ -265,7 +265,7 @@ def log(name: str, db: str, as_json: bool) -> None:
     for turn in turns if as_json else ():
         _print_json(present.turn_json(turn), None)
     if not as_json:
-        _print(*present.lines(turns))
+        _print(*telling.lines(turns))
 
 
 @cli.command()
@@ -283,7 +283,7 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
         _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
     for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(f"{flaw.stream or 'database'}{where}: {present.visible(flaw.what.removesuffix(f': {REMEDY}'))}")
+        _print(f"{flaw.stream or 'database'}{where}: {wording.visible(flaw.what.removesuffix(f': {REMEDY}'))}")
     for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
         _note(f"not decided again: {why}")
     if any(flaw.what.startswith("SQLite: ") for flaw in found.flaws):
@@ -291,8 +291,8 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
     if not as_json:
         decided = found.runs - len(found.skipped)
         _print(
-            f"{present.times(found.runs, 'run')}, {decided} decided again:"
-            f" {present.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}"
+            f"{wording.times(found.runs, 'run')}, {decided} decided again:"
+            f" {wording.times(len(found.flaws), 'flaw') if found.flaws else 'nothing wrong'}"
         )
         _print("a cut tail, or a run that is gone as a whole, shows only against a head kept elsewhere")
     sys.exit(1 if found.flaws else 0)
@@ -410,17 +410,17 @@ def _how_to_go_on(request: dict[str, Any], progress: Any, db: str, refs: list[st
         who = f"process {progress.holder}, which holds the log, did not take" if progress.holder else "nobody had taken"
         return f"stopped; {who} the request: nothing of it was done, send it again"
     if progress.stage == "sent" and not repeated:
-        run = present.typed(request.get("new") or request["run"])
+        run = wording.typed(request.get("new") or request["run"])
         return f"stopped; whether the request was taken is in the log: `statecore show {run}{_options(db)}` looks"
     if progress.elsewhere:
-        which = f"show {present.typed(progress.runs[0])}" if len(progress.runs) == 1 else "runs"
+        which = f"show {wording.typed(progress.runs[0])}" if len(progress.runs) == 1 else "runs"
         goes_on = f"process {progress.elsewhere} goes on with it: `statecore {which}{_options(db)}` looks"
         return f"not watched any more; {goes_on}"
     return _goes_on(progress.runs, _options(db, refs))
 
 
 def _goes_on(runs: list[str], options: str) -> str:
-    which = f" {present.typed(runs[0])}" if len(runs) == 1 else ""
+    which = f" {wording.typed(runs[0])}" if len(runs) == 1 else ""
     return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 
@@ -520,7 +520,7 @@ def _out(text: str, **style: Any) -> None:
 def _print(*lines: str, **style: Any) -> None:
     """Results, each line of them safe for a terminal whatever it tells of."""
     for line in lines:
-        _out("\n".join(present.visible(part) for part in line.split("\n")), **style)
+        _out("\n".join(wording.visible(part) for part in line.split("\n")), **style)
 
 
 def _print_json(data: Any, indent: int | None = 2) -> None:
@@ -530,7 +530,7 @@ def _print_json(data: Any, indent: int | None = 2) -> None:
 def _tell(line: str) -> None:
     """Progress. Nobody may be listening any more: a closed terminal stops no work."""
     with suppress(OSError):
-        click.echo("\n".join(present.visible(part) for part in line.split("\n")), err=True)
+        click.echo("\n".join(wording.visible(part) for part in line.split("\n")), err=True)
 
 
 def _note(text: str) -> None:

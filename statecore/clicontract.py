@@ -11,7 +11,7 @@ from statecore import cli, finding, present
 from statecore.engine import OPEN
 from statecore.errors import BadInput, NotFound, NotPossible
 from statecore.nearest import meant
-from statecore.present import times
+from statecore.wording import times
 
 CHOSEN_BY = ("workflow", "version", "fingerprint", "tenant", "condition")
 """What `--where` asks of a run; of a fingerprint the first digits."""

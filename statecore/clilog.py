@@ -7,7 +7,7 @@ import click
 
 from statecore import cli, finding
 from statecore.errors import BadInput
-from statecore.present import times
+from statecore.wording import times
 
 
 @click.command("export")

@@ -11,7 +11,7 @@ import click
 
 from statecore import cli, present
 from statecore.errors import BadInput, UnknownSpecialist
-from statecore.present import times
+from statecore.wording import times
 
 
 @click.command()

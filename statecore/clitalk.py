@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from statecore import cli, present
+from statecore import cli, present, wording
 from statecore.engine import fresh_id
 from statecore.nearest import meant
-from statecore.present import where
+from statecore.wording import where
 
 
 @click.command()
@@ -57,7 +57,7 @@ def _misspelt(type_: str, refs: list[str]) -> None:
 
 def _told(found: dict[str, Any]) -> list[str]:
     if not found["taken"]:
-        return [f"refused   {present.short(found['why'])}"]
+        return [f"refused   {wording.short(found['why'])}"]
     said = [f"taken     {' + '.join(found['transitions'])} -> {where(found['states'])}"]
     reply = found["reply"]
     return said if reply is None else [*said, f"reply     {json.dumps(reply['value'])}"]

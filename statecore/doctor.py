@@ -10,10 +10,10 @@ from statecore.errors import BadInput, LogError, StatecoreError
 from statecore.finding import configured
 from statecore.inquiry import NoDatabase, reading
 from statecore.mailbox import beside, served
-from statecore.present import times
 from statecore.retention import not_system
 from statecore.sqlite import SqliteLog
 from statecore.sqlitefile import REMEDY
+from statecore.wording import times
 
 Finding = tuple[str, bool, str]
 

@@ -17,7 +17,7 @@ import attrs
 from statecore.contract import Contract
 from statecore.hints import spelled
 from statecore.messages import members
-from statecore.present import visible
+from statecore.wording import visible
 
 BLANKS = 24
 """Blanks in a row that are shown as they are; no more of them say anything."""

@@ -9,10 +9,11 @@ import attrs
 from statecore.events import CallAsked, CallPlanned, CallStarted, Payload
 from statecore.handover import SIGNAL, START
 from statecore.log import Turn
-from statecore.present import clock, plain, summary, visible
+from statecore.present import plain
 from statecore.run import Run
 from statecore.trail import Value
 from statecore.versions import full
+from statecore.wording import clock, summary, visible
 
 DIGEST = 12
 """Hex digits of a digest that a line shows."""

@@ -20,9 +20,10 @@ from statecore.contract import Contract
 from statecore.errors import BadInput, StatecoreError
 from statecore.form import Blank, blanks, example, paper, shape
 from statecore.inquiry import reading
-from statecore.present import awaited, moment, plain, short, times, typed, visible
+from statecore.present import awaited, plain
 from statecore.registry import Registry
 from statecore.shape import contract_schema
+from statecore.wording import moment, short, times, typed, visible
 from statecore.workflow import Workflow
 
 LOOK = 1.0

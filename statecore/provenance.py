@@ -16,10 +16,11 @@ from statecore.errors import UnknownCall
 from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken
 from statecore.handover import SIGNAL, START
 from statecore.log import Turn
-from statecore.present import moment, plain, short, summary, visible
+from statecore.present import plain
 from statecore.run import Draft, Run
 from statecore.trail import Value
 from statecore.versions import full
+from statecore.wording import moment, short, summary, visible
 
 Key = tuple[str, int]
 """A value anywhere: its run, and its id there."""

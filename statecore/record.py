@@ -25,7 +25,7 @@ from statecore.events import (
     plan_of,
 )
 from statecore.log import Turn
-from statecore.present import aligned, short, summary, times, visible
+from statecore.wording import aligned, short, summary, times, visible
 
 STATUSES = ("completed", "failed", "skipped", "in progress", "pending", "stopped")
 

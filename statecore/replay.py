@@ -42,11 +42,12 @@ from statecore.guard import Defer, Guard, Pass, Refuse, Side
 from statecore.guard import Verdict as Said
 from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
-from statecore.present import moment, said, short
 from statecore.registry import Registry
 from statecore.retention import not_system, purged
 from statecore.run import Draft, Run, fold, replay
 from statecore.standing import moved
+from statecore.telling import said
+from statecore.wording import moment, short
 from statecore.workflow import Machine
 
 

@@ -13,13 +13,13 @@ from statecore.log import Log, StreamInfo
 from statecore.nearest import meant
 from statecore.person import Person
 from statecore.plan import Part
-from statecore.present import moment, short
 from statecore.registry import Registry
 from statecore.replay import rebuilt
 from statecore.retention import FINISHED, not_system
 from statecore.specialist import Specialist
 from statecore.switches import switches
 from statecore.versions import full
+from statecore.wording import moment, short
 from statecore.workflow import Workflow
 
 AT = ("busy", "cut", "asked", "waiting", "paused", "parked")

@@ -16,11 +16,12 @@ from statecore.inquiry import working
 from statecore.log import Log
 from statecore.mailbox import Connection, Hint, NoAnswer, NobodyThere, beside, connected, serving
 from statecore.operations import Operator, Request
-from statecore.present import Narrator, header, typed
 from statecore.replay import rebuild
 from statecore.retention import keeping
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
+from statecore.telling import Narrator, header
+from statecore.wording import typed
 from statecore.workflow import Workflow
 
 Say = Callable[[str], None]

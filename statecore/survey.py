@@ -20,10 +20,10 @@ from statecore.hints import spelled
 from statecore.messages import Failed
 from statecore.person import Person
 from statecore.plan import Part, Plan
-from statecore.present import times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Question, Table, leaves
 from statecore.wait import describe, spoken
+from statecore.wording import times, where
 from statecore.workflow import Machine
 
 TOO_MANY = 10_000

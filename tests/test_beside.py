@@ -25,9 +25,9 @@ from statecore import (
 from statecore.handed import handed
 from statecore.log import MemoryLog
 from statecore.plan import Missing
-from statecore.present import lines
 from statecore.replay import rebuild, turns_of, verify
 from statecore.run import Run
+from statecore.telling import lines
 from statecore.trail import Value
 from tests.test_envelope import Ranged
 

@@ -9,8 +9,9 @@ from statecore import Completed, Engine, Failed, Recorded, Run, State, Warned, W
 from statecore.guard import Pass, Question, Verdict
 from statecore.ledger import Ledger
 from statecore.log import MemoryLog
-from statecore.present import as_json, lines
+from statecore.present import as_json
 from statecore.replay import turns_of, verify
+from statecore.telling import lines
 from statecore.workflow import Machine
 
 

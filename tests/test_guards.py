@@ -12,8 +12,8 @@ from statecore.events import CallFailed, CallStarted
 from statecore.guard import Pass, Question, Refuse
 from statecore.ledger import Ledger
 from statecore.log import MemoryLog
-from statecore.present import lines
 from statecore.replay import turns_of
+from statecore.telling import lines
 from statecore.testing import play
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from statecore.history import STEPS, shortened
-from statecore.present import moment
+from statecore.wording import moment
 from tests.desk import Desk, process, until
 from tests.playground import ASKING, LEADING, QUICK
 

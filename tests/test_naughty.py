@@ -14,10 +14,11 @@ from statecore import Call, Completed, Engine, Failed, State, Workflow, speciali
 from statecore.errors import BadInput
 from statecore.failures import NotDone, OutcomeUnknown, printable
 from statecore.guard import Refuse
-from statecore.present import as_json, lines, overview, turn_json
+from statecore.present import as_json, overview, turn_json
 from statecore.replay import rebuild, turns_of
 from statecore.run import Run
 from statecore.sqlite import SqliteLog
+from statecore.telling import lines
 from tests.crew import Bill, Crew, Job, Nudge, Piece, Says, Spoilt, line, twin
 from tests.naughty import TEXTS, one_line_each, storable
 from tests.playground import Errand, Quick

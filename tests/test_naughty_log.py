@@ -22,9 +22,10 @@ from statecore.inquiry import listing, shown, verified
 from statecore.log import MemoryLog
 from statecore.mailbox import connected, serving
 from statecore.operations import Operator
-from statecore.present import as_json, lines, overview, turn_json
+from statecore.present import as_json, overview, turn_json
 from statecore.replay import rebuild
 from statecore.sqlite import SqliteLog
+from statecore.telling import lines
 from statecore.transfer import exported, restore
 from tests.naughty import DOCUMENTS, TEXTS, one_line_each, storable
 from tests.playground import QUICK, Errand, Quick

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from statecore import present
+from statecore import present, telling, wording
 from statecore.call import Call, CallState
 from statecore.events import (
     Assembled,
@@ -94,7 +94,7 @@ EVENTS: tuple[Event, ...] = (
 
 def test_every_event_has_its_sentence(snapshot: SnapshotAssertion) -> None:
     """State, reason, guard, specialist, attempt, who said so: what was decided and why, in one line each."""
-    assert [present.said(event) for event in EVENTS] == snapshot
+    assert [telling.said(event) for event in EVENTS] == snapshot
 
 
 def test_every_class_of_event_is_among_them() -> None:
@@ -109,7 +109,7 @@ def test_a_narrator_numbers_and_times_what_it_tells() -> None:
         Turn("run", 4, START + 1.5, "Completed", (CallCompleted("left#1", DRAFT),)),
         Turn("run", 5, START + 90_000, "Cancel", (Cancelled("ada"),)),
     ]
-    assert present.lines(turns) == [
+    assert telling.lines(turns) == [
         "run run  2023-11-14 22:13:20 UTC",
         '    1  22:13:20.000  started Reply 2 for north with Draft {"text":"hello"}',
         "    2                enters both/left + both/right",
@@ -124,9 +124,9 @@ def test_a_narrator_numbers_and_times_what_it_tells() -> None:
 @given(st.text(st.characters(), max_size=40))
 def test_visible_text_is_one_line_of_printable_characters(text: str) -> None:
     """Whatever comes in; what is printable already stays as it is, and a second time changes nothing."""
-    shown = present.visible(text)
+    shown = wording.visible(text)
     assert shown.isprintable()
-    assert present.visible(shown) == shown
+    assert wording.visible(shown) == shown
     assert shown == text or not text.isprintable() or any(char in text for char in present_unseen())
 
 
@@ -141,7 +141,7 @@ def test_nothing_that_controls_directs_or_hides_is_left() -> None:
     hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     for code in range(sys.maxunicode + 1):
         if unicodedata.category(chr(code)) in hidden or chr(code) in present_unseen():
-            shown = present.visible(chr(code))
+            shown = wording.visible(chr(code))
             assert shown.isascii() and shown.startswith("\\"), hex(code)
 
 
@@ -150,22 +150,22 @@ def test_nothing_that_controls_directs_or_hides_is_left() -> None:
 )
 def test_letters_of_any_alphabet_are_letters(text: str) -> None:
     """Only what is not seen is spelled out."""
-    assert present.visible(text) == text
+    assert wording.visible(text) == text
 
 
 def test_a_payload_of_any_size_is_a_short_line() -> None:
     """It says how long it was, and does not take long about it."""
-    shown = present.summary(Payload("Draft", b'"' + "\u00e9".encode() * 4_000_000 + b'"'))
+    shown = wording.summary(Payload("Draft", b'"' + "\u00e9".encode() * 4_000_000 + b'"'))
     assert len(shown) < 150 and shown.endswith("... (8,000,002 bytes)")
-    assert present.summary(DRAFT) == 'Draft {"text":"hello"}'
-    assert present.summary(None) == ""
-    exact = Payload("D", b"x" * present.SUMMARY)
-    assert present.summary(exact) == f"D {'x' * present.SUMMARY}"
+    assert wording.summary(DRAFT) == 'Draft {"text":"hello"}'
+    assert wording.summary(None) == ""
+    exact = Payload("D", b"x" * wording.SUMMARY)
+    assert wording.summary(exact) == f"D {'x' * wording.SUMMARY}"
 
 
 def test_a_reason_of_any_length_is_a_short_line() -> None:
     """A model's refusal may be a novel."""
-    shown = present.said(CallUnknown("a#1", "why\n" * 10_000))
+    shown = telling.said(CallUnknown("a#1", "why\n" * 10_000))
     assert len(shown) < 600 and "(40,000 characters)" in shown and "\n" not in shown
 
 
@@ -175,14 +175,14 @@ def test_a_reason_of_any_length_is_a_short_line() -> None:
 )
 def test_a_duration_is_as_exact_as_it_is_short(seconds: float, shown: str) -> None:
     """Milliseconds, seconds, minutes, hours."""
-    assert present.took(seconds) == shown
+    assert wording.took(seconds) == shown
 
 
 @pytest.mark.parametrize("at", [1e300, -1e300, float("nan"), float("inf")])
 def test_a_time_that_no_calendar_has_is_shown_as_it_is(at: float) -> None:
     """A log that somebody edited can still be looked at."""
-    assert present.moment(at).startswith("at ")
-    assert present.clock(at)
+    assert wording.moment(at).startswith("at ")
+    assert wording.clock(at)
 
 
 def opened(status: CallState, **more: object) -> Run:
@@ -272,8 +272,8 @@ def test_the_path_is_told_with_the_reasons() -> None:
 def test_a_command_that_is_shown_to_be_typed_is_safe_to_type() -> None:
     """An id that a shell would obey is quoted; any other stands as it is."""
     assert (
-        present.typed("n7bgnbgbf7nk") == "n7bgnbgbf7nk"
-        and present.typed("both/left/drafting#1") == "both/left/drafting#1"
+        wording.typed("n7bgnbgbf7nk") == "n7bgnbgbf7nk"
+        and wording.typed("both/left/drafting#1") == "both/left/drafting#1"
     )
     for name in ("$(touch x)", "a b", "`x`", "a;b", "#a", "a'b", "", "*", "~", "a\nb"):
-        assert shlex.split(f"x {present.typed(name)}") == ["x", name] and present.typed(name) != name
+        assert shlex.split(f"x {wording.typed(name)}") == ["x", name] and wording.typed(name) != name

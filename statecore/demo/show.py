@@ -18,7 +18,7 @@ import attrs
 import msgspec
 
 from specialists.change import ChangeRequest
-from statecore import present
+from statecore import present, telling, wording
 from statecore.call import CallState
 from statecore.demo import ChangeReview
 from statecore.demo.sample import make_sample
@@ -82,7 +82,7 @@ def demonstrate(repository: str | None, revision: str | None, database: Path | N
 
 
 def _tell(say: Say, turns: list[Turn], skip: int = 0) -> None:
-    narrator = present.Narrator()
+    narrator = telling.Narrator()
     for number, turn in enumerate(turns):
         for line in narrator.tell(turn):
             if number >= skip:
@@ -171,7 +171,7 @@ def _conclude(say: Say, run: Run, turns: list[Turn], database: Path) -> None:
         elif value.payload.contract == "Published":
             say(f"    report   {plain['path']}")
     if run.outcome == "failed" and run.result is not None and run.result.contract != "Published":
-        say(f"    failed   {present.summary(run.result, 400)}")
+        say(f"    failed   {wording.summary(run.result, 400)}")
     say(f"    chart    {drawing}")
     say(f"    log      statecore log {run.id} --db {shlex.quote(str(database))}")
     say(f"    why      statecore trace {run.id} --db {shlex.quote(str(database))}")
@@ -217,4 +217,4 @@ def _called(work: present.Work) -> str:
         else f"called {work.dispatched} times"
     )
     cut = "   <- cut by the kill, called again with the same key" if work.cuts else ""
-    return f"{work.specialist:<18} {calls:<15} {present.took(work.seconds):>8}  {work.ended}{cut}"
+    return f"{work.specialist:<18} {calls:<15} {wording.took(work.seconds):>8}  {work.ended}{cut}"

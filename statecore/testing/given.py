@@ -16,8 +16,8 @@ from statecore.events import CallLate, CallStarted, Event, Finished, Moved, Payl
 from statecore.guard import Guard
 from statecore.ledger import Ledger
 from statecore.messages import Elapsed, Input, Start
-from statecore.present import said
 from statecore.run import Run, fold
+from statecore.telling import said
 from statecore.workflow import Machine, Workflow
 
 RUN = "run"

@@ -23,13 +23,14 @@ from statecore.events import CallFailed
 from statecore.guard import Guard
 from statecore.log import Append, Batch, MemoryLog, Turn
 from statecore.messages import Completed
-from statecore.present import said, times
 from statecore.replay import turns_of
 from statecore.run import Run
+from statecore.telling import said
 from statecore.testing.given import RUN
 from statecore.testing.play import to_rest
 from statecore.testing.script import Entries, Script
 from statecore.testing.virtual import VirtualClock, run_virtual
+from statecore.wording import times
 from statecore.workflow import Workflow
 
 T = TypeVar("T")

@@ -12,10 +12,11 @@ from statecore.hints import spelled
 from statecore.log import Turn
 from statecore.person import Person
 from statecore.plan import Part, Plan
-from statecore.present import said, times, where
 from statecore.specialist import Specialist
 from statecore.table import Config, Letter, Move, Row, leaves
+from statecore.telling import said
 from statecore.wait import describe, spoken
+from statecore.wording import times, where
 from statecore.workflow import Machine, Workflow
 
 STEP = 8
