@@ -21,8 +21,12 @@ from statecore.run import Run
 if TYPE_CHECKING:
     from statecore.core import Core
 
-LANDINGS = (CallCompleted, CallFailed, CallUnknown, Moved, Cancelled)
-"""Events after which a guard that holds a call may answer differently."""
+LANDINGS = (CallCompleted, CallFailed, CallUnknown, Cancelled)
+
+
+def frees(event: Event) -> bool:
+    """Whether a guard that holds a call may answer differently after it: a call has ended, or was left in flight."""
+    return isinstance(event, LANDINGS) or (isinstance(event, Moved) and bool(event.left))
 
 
 class Acts:
@@ -72,7 +76,7 @@ class Acts:
 
     def moved(self, held: Held, events: Iterable[Event], before: int) -> None:
         """After a turn of `held`. `before`: how many moves there had been when it was decided."""
-        if any(isinstance(event, LANDINGS) for event in events):
+        if any(map(frees, events)):
             self.ask_again_soon()
         elif self.moves != before and held.run.id in self.deferred:  # something moved while this was being written
             self.ask_soon()

@@ -379,10 +379,11 @@ def _carried_out(db: str, request: dict[str, Any], refs: list[str]) -> list[Any]
 
     database = _database(db) if request["do"] == "start" else existing(_database(db))
     known = _loaded(refs)
+    prints = {ref: cls.machine.fingerprint for ref, cls in zip(refs, known, strict=False)}
     progress = Progress(_tell)
     stopping = lambda: "" if progress.holder else STOPPING  # noqa: E731 - what another process has in flight goes on
     try:
-        ended = _run(carry_out(database, {**request, "refs": refs}, known, progress), stopping)
+        ended = _run(carry_out(database, {**request, "refs": prints}, known, progress), stopping)
     except KeyboardInterrupt:
         if progress.stage == "sent" and not progress.holder and _begun(database, request):
             progress.stage, progress.runs = "taken", [request["run"]]

@@ -53,7 +53,7 @@ class Contract(Generic[T]):
         what was stored packs the same bytes.
         """
         if type(value) is not self.cls:
-            raise self._unfit((f"expected {self.id}, found {spelled(type(value))} {short(value)} @ $",))
+            raise self._unfit((f"expected {self.id}, found {self._other(type(value))} {short(value)} @ $",))
         try:
             plain = self._unstructure(value)
         except RecursionError:
@@ -112,6 +112,11 @@ class Contract(Generic[T]):
     def _widens(self) -> bool:
         """Whether a whole number may stand where it is read back as a float."""
         return any(_mentions(float, field.type) for kind in self.nested() for field in fields_of(kind))
+
+    def _other(self, kind: type) -> str:
+        """What another class is called; with the modules, where its name is the same."""
+        apart = f" of {kind.__module__}, not of {self.cls.__module__}," if id_of(kind) == self.id else ""
+        return f"{spelled(kind)}{apart}"
 
     def _unfit(self, faults: tuple[str, ...]) -> BadInput:
         return BadInput(f"{self.id}: {'; '.join(faults)}", faults)

@@ -6,6 +6,8 @@ flights    calls in flight, each from its dispatch to the turn of its outcome
 runs       the runs that are in memory
 children   the runs of other workflows that calls wait for
 tasks      whatever is under way
+
+What the world says to a run (`hearing.py`) and what a user asks for (`engine.py`) stand on all of them.
 """
 
 from collections.abc import Iterable

@@ -37,10 +37,9 @@ from statecore import planning
 from statecore.admission import Admission, Guarded
 from statecore.call import Call, CallState
 from statecore.chart import START
-from statecore.contract import contract_of
 from statecore.declare import State
 from statecore.envelope import DERIVED
-from statecore.errors import BadInput, DefinitionError, NotPossible, StatecoreError
+from statecore.errors import BadInput, NotPossible, StatecoreError
 from statecore.events import (
     CallAsked,
     CallCompleted,
@@ -212,7 +211,7 @@ class _Turn:
         self.emit(CallLate(input.call or "", kind, value or self.pack(fallback), input.attempt))
 
     def signal(self, input: Signal[Any]) -> None:
-        value = self.stated(input.value)
+        value = self.machine.stated(input.value)
         if input.id and (input.by, input.id) in self.run.heard:
             return
         contract = self.machine.signal(value.contract)
@@ -239,18 +238,6 @@ class _Turn:
         else:
             self.emit(SignalTaken(value, input.by, input.id, reply))
             self.move(move, asked)
-
-    def stated(self, value: Any) -> Payload:
-        """What the world said, as it is stored: in the version that the workflow knows, and what it does not know as it
-        came.
-        """
-        kind: Any = type(value)
-        try:
-            payload = value if kind is Payload else contract_of(kind).pack(value)
-        except DefinitionError as fault:
-            raise BadInput(f"expected a signal, which is a value of an attrs class, found {value!r:.100}") from fault
-        known = self.machine.signal(payload.contract)
-        return payload if known is None or type(payload.live) is known.cls else known.pack(known.unpack(payload))
 
     def reply(self, move: Move | None, payload: Payload) -> Payload | None:
         """What the sender of a signal is told, made of the payload and of what is recorded so far."""

@@ -154,8 +154,10 @@ class Engine:
         """
         runs = self._core.runs
         found = await runs.rest(run)
-        while follow and not (found.outcome or found.condition == "parked" or self.parked(run) or self._core.closing):
-            await runs.stirring(run)
+        while follow and not (found.outcome or found.condition == "parked" or self.parked(run)):
+            if not await runs.stirring(run):
+                held = runs.held.get(run)
+                return held.run if held else found
             found = await runs.rest(run)
         return found
 

@@ -104,7 +104,7 @@ class Flights:
                 found = await reconcile(attrs.evolve(call, home=self.dispatcher.home))
             if found is None or held.machine is None:
                 return
-            held.door(call, name_of(type(found))).pack(found)
+            held.settling(call, name_of(type(found))).pack(found)
             settled: Input = Completed(found, call.id, at=at(), by=by, why=why)
         except NotDone as failure:
             settled = Failed(failure, call.id, at=at(), by=by, why=why)

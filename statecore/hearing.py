@@ -9,14 +9,13 @@ from statecore.asks import how_it_ended
 from statecore.contract import contract_of
 from statecore.core import Core
 from statecore.errors import BadInput, NotPossible, UnknownCall
-from statecore.events import ERASED, CallLate, Payload, SignalTaken
+from statecore.events import ERASED, CallLate, SignalTaken
 from statecore.failures import Failure, OutcomeUnknown
 from statecore.held import Held
 from statecore.messages import Completed, Failed, Input, Signal
 from statecore.run import Run
 from statecore.signals import Answer, heard
 from statecore.versions import name_of
-from statecore.workflow import Machine
 
 
 async def answer(core: Core, run: str, call: str, outcome: Any, *, by: str, why: str, shown: str) -> Run:
@@ -37,7 +36,7 @@ async def answer(core: Core, run: str, call: str, outcome: Any, *, by: str, why:
             kind: Any = type(outcome)
             contract_of(kind).pack(outcome)
             return Failed(outcome, found.id, at=now, by=by, why=why)
-        held.door(found, name_of(type(outcome))).pack(outcome)
+        held.settling(found, name_of(type(outcome))).pack(outcome)
         return Completed(outcome, found.id, at=now, by=by, why=why)
 
     try:
@@ -64,20 +63,9 @@ async def signal(core: Core, run: str, said: Signal[Any]) -> Answer:
         taken = next(event for event in events if isinstance(event, SignalTaken))
         if taken.value == ERASED:
             raise NotPossible(f"the signal {said.id!r} was taken by {run}, and its payloads were erased since")
-        if not _same(machine, taken.value, said.value):
+        if machine.stated(taken.value) != machine.stated(said.value):
             raise BadInput(
                 f"the signal {said.id!r} of {said.by or 'nobody'} was taken by {run} with another value: give a"
                 " new one an id of its own"
             )
         return heard(machine, events)
-
-
-def _same(machine: Machine, stored: Payload, value: Any) -> bool:
-    """Whether a stored value is this one, in whatever version it was stored."""
-    if isinstance(value, Payload):
-        return False
-    kind: Any = type(value)
-    contract = contract_of(kind)
-    if machine.reader(stored.contract, contract.cls) is None:
-        return False
-    return contract.pack(machine.read(stored, contract.cls)) == contract.pack(value)

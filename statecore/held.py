@@ -66,7 +66,7 @@ class Held:
     def specialist(self, call: Call) -> Specialist[Any, Any]:
         return self.loaded().chart.work(call).specialists[call.rank]
 
-    def door(self, call: Call, name: str) -> Contract[Any]:
+    def settling(self, call: Call, name: str) -> Contract[Any]:
         """The contract that a settled result must fit, before it could count as an attempt that failed."""
         specialist = self.specialist(call)
         return specialist.gives_named(name) or specialist.gives[0]
@@ -223,9 +223,10 @@ class HeldRuns:
         held.users -= 1
         self._users -= 1
         self._settle(held)
-        if not self._users:
+        if self._core.acts.deferred and not self._moving():
             for paused in list(self._core.acts.deferred.values()):
-                self._settle(paused)
+                if paused.waiters or paused.run.parent:
+                    self._settle(paused, moving=False)
 
     async def rest(self, run: str) -> Run:
         """A run as soon as it is at rest. Raises UnknownRun, and LogError where the log failed meanwhile."""
@@ -237,15 +238,30 @@ class HeldRuns:
         if not self.at_rest(held):
             done = asyncio.get_running_loop().create_future()
             held.waiters.append(done)
-            await done
+            try:
+                await done
+            finally:
+                held.waiters = [waiter for waiter in held.waiters if waiter is not done]
         return held.run
 
-    async def stirring(self, run: str) -> None:
-        """Until something is under way with a run that is at rest, or with one below it, or the engine is closed or broken."""
-        if not self.working(run):
+    async def stirring(self, run: str) -> bool:
+        """Wait until something is under way with a run that is at rest, or with one below it. False where the engine is
+        closed first, which reads no log any more.
+        """
+        if not (self.working(run) or self._core.closing):
             following = asyncio.get_running_loop().create_future()
             self._followers.setdefault(run, []).append(following)
-            await following
+            try:
+                await following
+            finally:
+                self._left(run, following)
+        return not self._core.closing
+
+    def _left(self, run: str, following: asyncio.Future[None]) -> None:
+        """Whoever followed may have gone away."""
+        left = [other for other in self._followers.pop(run, ()) if other is not following]
+        if left:
+            self._followers[run] = left
 
     def _stir(self, run: str) -> None:
         for name in (run, *ancestors(run, self._followers)):
@@ -257,13 +273,16 @@ class HeldRuns:
         for run in list(self._followers):
             self._stir(run)
 
-    def at_rest(self, held: Held) -> bool:
-        busy = held.users or held.flights or held.timers or not held.ready
-        held_by_a_guard = held.machine is not None and held.run.condition == "paused"
+    def at_rest(self, held: Held, moving: bool | None = None) -> bool:
+        """`moving`: whether anything is, where that is known."""
+        if held.users or held.flights or held.timers or not held.ready:
+            return False
+        if held.machine is not None and held.run.condition == "paused":
+            moving = self._moving() if moving is None else moving
+            if moving:
+                return False
         below = (self.held.get(name) for name in held.children)
-        return not (
-            busy or (held_by_a_guard and self._moving()) or any(child and not self.at_rest(child) for child in below)
-        )
+        return not any(child and not self.at_rest(child, moving) for child in below)
 
     def _moving(self) -> bool:
         """Whether anything is under way that may let a call start which a guard holds."""
@@ -279,9 +298,9 @@ class HeldRuns:
         """A run that is not at rest."""
         return next((run for run, held in self.held.items() if not self.at_rest(held)), None)
 
-    def _settle(self, held: Held) -> None:
+    def _settle(self, held: Held, moving: bool | None = None) -> None:
         """Tell whoever waits for a run at rest, and let go of it: the log has it."""
-        if self.at_rest(held):
+        if self.at_rest(held, moving):
             held.tell(self._core.broken)
             if self.held.get(held.run.id) is held:
                 if held.run.outcome:

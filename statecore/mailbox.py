@@ -22,6 +22,7 @@ import msgspec
 
 from statecore import errors
 from statecore.errors import BadInput, LogError, LogHeld, StatecoreError
+from statecore.failures import printable, told
 from statecore.strictjson import parse
 
 LIMIT = 9 * 1024 * 1024
@@ -51,7 +52,7 @@ class NobodyThere(StatecoreError):
     """No process answers at the socket: the holder of the log is starting, ending, or serves none. Nothing was sent."""
 
 
-class NoAnswer(LogError):
+class Unanswered(LogError):
     """The request was sent and the holder ended, or was stopped, before it answered: whether it was taken is in the
     log.
     """
@@ -62,7 +63,7 @@ class Holder(Protocol):
 
     def perform(self, request: Line) -> Awaitable[list[str]]: ...
 
-    def rest(self, runs: list[str]) -> Awaitable[dict[str, str]]: ...
+    def rest(self, runs: list[str], follow: bool) -> Awaitable[dict[str, str]]: ...
 
 
 def beside(database: Path) -> Path:
@@ -137,14 +138,14 @@ class Door:
                 line = await reader.readline()
                 self.silent.discard(task)
                 self.busy.add(task)
-                await self.serve(line, writer)
+                await self.serve(line, reader, writer)
         except (OSError, ValueError):
             pass  # the client went away, or sent a line without end
         finally:
             self.silent.discard(task)
             self.busy.discard(task)
 
-    async def serve(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not line.endswith(b"\n"):
             return  # it only looked whether somebody is here, or died while it wrote
         try:
@@ -153,13 +154,14 @@ class Door:
                 raise BadInput("expected a JSON object")
             runs = await self.holder.perform(request)
             await _send(writer, {"runs": runs})
-            await _send(writer, {"parked": await self.holder.rest(runs)})
+            if (parked := await _unless_gone(self.holder.rest(runs, bool(request.get("follow"))), reader)) is not None:
+                await _send(writer, {"parked": parked})
         except OSError:
             raise
         except StatecoreError as error:
-            await _send(writer, {"error": type(error).__name__, "message": str(error)})
+            await _send(writer, {"error": type(error).__name__, "message": printable(str(error))})
         except Exception as error:
-            said = f"the process that holds the log (pid {os.getpid()}) failed: {type(error).__name__}: {error}"
+            said = f"the process that holds the log (pid {os.getpid()}) failed: {type(error).__name__}: {told(error)}"
             await _send(writer, {"error": "StatecoreError", "message": said})
 
     async def quiet(self) -> None:
@@ -199,6 +201,17 @@ class Door:
             task.cancel()
 
 
+async def _unless_gone(resting: Awaitable[dict[str, str]], client: asyncio.StreamReader) -> dict[str, str] | None:
+    """None where the client goes away first: it sends nothing more, so whatever can be read is its end."""
+    rest, gone = asyncio.ensure_future(resting), asyncio.ensure_future(client.read(1))
+    try:
+        await asyncio.wait((rest, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await rest if rest.done() else None
+    finally:
+        rest.cancel()
+        gone.cancel()
+
+
 async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         return await asyncio.open_unix_connection(sock=connection, limit=LIMIT)
@@ -233,17 +246,15 @@ def _bound(path: Path) -> socket.socket:
     if path.is_socket():
         path.unlink()
     listening = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
     try:
         with _reachable(path) as name:
             listening.bind(name)
+            os.chmod(name, 0o600)  # before it listens, so that nobody else was let in meanwhile
         listening.listen()
         listening.setblocking(False)
     except OSError:
         listening.close()
         raise
-    finally:
-        os.umask(before)
     return listening
 
 
@@ -259,16 +270,16 @@ class Connection:
     writer: asyncio.StreamWriter
 
     async def ask(self, request: Line) -> list[str]:
-        """The runs that the request is about. Raises what the holder raised, or NoAnswer."""
+        """The runs that the request is about. Raises what the holder raised, or Unanswered."""
         try:
             await _send(self.writer, request)
             runs: list[str] = (await _line(self.reader, PATIENCE))["runs"]
         except TimeoutError:
-            raise NoAnswer(
+            raise Unanswered(
                 f"process {self.pid}, which holds the log, has been silent for {PATIENCE:g} s: is it stopped?"
             ) from None
         except (OSError, EOFError):
-            raise NoAnswer(f"process {self.pid}, which held the log, ended before it answered") from None
+            raise Unanswered(f"process {self.pid}, which held the log, ended before it answered") from None
         return runs
 
     async def rest(self) -> dict[str, str] | None:
@@ -315,7 +326,9 @@ async def connected(path: Path, patience: float = PATIENCE) -> AsyncIterator[Con
             ) from None
         except (OSError, EOFError):
             raise NobodyThere(f"{path}: the holder is ending") from None
-        yield Connection(greeting["pid"], reader, writer)
+        if not isinstance(pid := greeting.get("pid"), int):
+            raise NobodyThere(f"{path}: who answers there is no holder of a log")
+        yield Connection(pid, reader, writer)
     finally:
         writer.close()
         with contextlib.suppress(OSError):
@@ -345,9 +358,11 @@ async def _line(reader: asyncio.StreamReader, patience: float | None) -> Line:
     return found
 
 
-def _raised(told: Line) -> StatecoreError:
-    kind = getattr(errors, told["error"], StatecoreError)
-    if kind in (errors.Conflict, errors.Unreadable) or not issubclass(kind, StatecoreError):
-        kind = StatecoreError
-    error: StatecoreError = kind(told["message"])
-    return error
+def _raised(answer: Line) -> StatecoreError:
+    """The error that the holder raised; one that is made of more than its text, as a StatecoreError of that text."""
+    kind, message = getattr(errors, str(answer["error"]), None), str(answer.get("message"))
+    try:
+        made = kind(message) if isinstance(kind, type) and issubclass(kind, StatecoreError) else StatecoreError(message)
+    except TypeError:
+        made = StatecoreError(message)
+    return made

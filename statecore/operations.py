@@ -26,6 +26,7 @@ from statecore.sqlitefile import REMEDY
 from statecore.strictjson import parse
 from statecore.upkeep import said, words
 from statecore.versions import full_id, name_of
+from statecore.workflow import Workflow
 
 Request = dict[str, Any]
 
@@ -35,10 +36,9 @@ NAMED = re.compile(r"[^\W\d]\w{0,99}(@[1-9]\d{0,8})?")
 
 @attrs.frozen
 class Operator:
-    """Carries out requests on one engine. Those of a request that says `follow` are waited for through every wait."""
+    """Carries out requests on one engine."""
 
     engine: Engine
-    _followed: set[str] = attrs.field(factory=set)
 
     async def perform(self, request: Request) -> list[str]:
         """Carry out a request and give the runs that it is about. Raises StatecoreError where it is refused."""
@@ -50,21 +50,18 @@ class Operator:
         do = _DO.get(what)
         if do is None:
             raise BadInput(f"expected a request to {', '.join((*_DO, *upkeep.DO))}, found {request.get('do')!r}")
-        for ref in request.get("refs", []):
-            self.engine.registry.add(workflow(ref))
-        runs = await do(self.engine, request)
-        if request.get("follow"):
-            self._followed.update(runs)
-        return runs
+        for ref, fingerprint in _refs(request):
+            _loaded(self.engine, ref, fingerprint)
+        return await do(self.engine, request)
 
-    async def rest(self, runs: list[str]) -> dict[str, str]:
-        """Wait until these runs are at rest; why each of them is parked here, "" where it is not. With the child runs
-        that they wait for and that are.
+    async def rest(self, runs: list[str], follow: bool) -> dict[str, str]:
+        """Wait until these runs are at rest, or to their end where the request said `follow`; why each of them is parked
+        here, "" where it is not. With the child runs that they wait for and that are.
         """
         found = {}
         for run in runs:
             with suppress(UnknownRun):  # it was purged
-                found[run] = await self.engine.wait(run, follow=run in self._followed)
+                found[run] = await self.engine.wait(run, follow=follow)
         below = {child: self.engine.parked(child) for run in found.values() for child in self.engine.below(run)}
         return {**{child: why for child, why in below.items() if why}, **{run: self.engine.parked(run) for run in runs}}
 
@@ -86,9 +83,7 @@ def serve(engine: Engine) -> Door | None:
 
 async def _start(engine: Engine, request: Request) -> list[str]:
     """Begin the run `run`; asked again, where the first answer was lost, it is the same one."""
-    cls, run = workflow(_text(request, "ref")), _text(request, "run")
-    if cls.machine.fingerprint != request.get("fingerprint"):
-        raise NotPossible(_another(cls.machine.name))
+    cls, run = _named(engine, request), _text(request, "run")
     value = cls.machine.takes.fit(request.get("input"))
     try:
         return [await engine.start(cls, value, run=run, tenant=_text(request, "tenant"))]
@@ -213,16 +208,39 @@ def _text(request: Request, name: str) -> str:
 
 
 async def _migrate(engine: Engine, request: Request) -> list[str]:
-    cls, runs = workflow(_text(request, "ref")), request.get("runs")
-    if cls.machine.fingerprint != request.get("fingerprint"):
-        raise NotPossible(_another(cls.machine.name))
+    cls, runs = _named(engine, request), request.get("runs")
     if not (isinstance(runs, list) and all(isinstance(run, str) for run in runs)):
         raise BadInput(f"expected `runs` to be a list of ids, found {runs!r}")
     return await engine.migrate(runs, cls, **said(request))
 
 
-def _another(name: str) -> str:
-    return f"the process that holds the log has another {name} loaded: start it again, or wait until it ends"
+def _refs(request: Request) -> list[tuple[str, str]]:
+    """The workflows that whoever asks has loaded, each with its fingerprint."""
+    refs = request.get("refs", {})
+    if not (isinstance(refs, dict) and all(isinstance(fingerprint, str) for fingerprint in refs.values())):
+        raise BadInput(f"expected `refs` to be an object of fingerprints by REF, found {refs!r:.200}")
+    return list(refs.items())
+
+
+def _named(engine: Engine, request: Request) -> type[Workflow[Any]]:
+    """The workflow that a request is about, which whoever asks has loaded too. Raises NotPossible where it is another."""
+    cls = _loaded(engine, _text(request, "ref"), _text(request, "fingerprint"))
+    if cls.machine.fingerprint != request["fingerprint"]:
+        raise NotPossible(
+            f"the process that holds the log has another {cls.machine.name} loaded: start it again, or wait until it ends"
+        )
+    return cls
+
+
+def _loaded(engine: Engine, ref: str, fingerprint: str) -> type[Workflow[Any]]:
+    """What the engine has under a fingerprint; imported only where it has nothing, since it may have it from a module of
+    another name, and to import that again would make its classes once more.
+    """
+    known = engine.registry.workflow(fingerprint)
+    if known is None:
+        known = workflow(ref)
+        engine.registry.add(known)
+    return known
 
 
 _DO: dict[str, Callable[[Engine, Request], Awaitable[list[str]]]] = {

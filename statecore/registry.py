@@ -17,12 +17,18 @@ class Registry:
 
     def __init__(self, workflows: Iterable[type[Workflow[Any]]] = ()) -> None:
         self._machines: dict[str, Machine] = {}
+        self._workflows: dict[str, type[Workflow[Any]]] = {}
         for workflow in workflows:
             self.add(workflow)
 
     def add(self, workflow: type[Workflow[Any]]) -> Machine:
         """With the child workflows that it names, and theirs. Raises DefinitionError where one is not as declared."""
+        self._workflows.setdefault(workflow.machine.fingerprint, workflow)
         return self._add(workflow.machine)
+
+    def workflow(self, fingerprint: str) -> type[Workflow[Any]] | None:
+        """The class that was added under a fingerprint."""
+        return self._workflows.get(fingerprint)
 
     def _add(self, machine: Machine) -> Machine:
         if machine.fingerprint not in self._machines:

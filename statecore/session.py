@@ -14,7 +14,7 @@ from statecore.family import ancestors
 from statecore.finding import keep
 from statecore.inquiry import working
 from statecore.log import Log
-from statecore.mailbox import Connection, Hint, NoAnswer, NobodyThere, beside, connected, serving
+from statecore.mailbox import Connection, Hint, NobodyThere, Unanswered, beside, connected, serving
 from statecore.operations import Operator, Request
 from statecore.replay import rebuild
 from statecore.retention import keeping
@@ -75,7 +75,7 @@ async def carry_out(
 ) -> Ended:
     """Perform a request and see its runs to rest; each with the reason where it is parked there.
 
-    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
+    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; Unanswered.
     """
     known, hint = list(known), Hint(progress.say)
     try:
@@ -89,9 +89,9 @@ async def carry_out(
                     async with connected(beside(database)) as holder:
                         try:
                             return await _there(database, holder, request, progress, hint)
-                        except NoAnswer as lost:
+                        except Unanswered as lost:
                             if request["do"] not in REPEATABLE:
-                                raise NoAnswer(
+                                raise Unanswered(
                                     f"{lost}: whether it took the request is in the log, see `statecore show"
                                     f" {typed(request['run'])}`"
                                 ) from None
@@ -117,7 +117,7 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
             progress.stage, progress.holder = "sent", 0
             progress.runs = await operator.perform(request)
             progress.stage = "taken"
-            parked = await operator.rest(progress.runs)
+            parked = await operator.rest(progress.runs, bool(request.get("follow")))
             ended = [await _rested(log, run, parked) for run in progress.runs]
             if door.busy:
                 progress.say(

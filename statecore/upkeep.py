@@ -32,7 +32,7 @@ GLANCE, TRIES = 0.05, 100
 async def carry_out(database: Path, request: Request, say: Callable[[str], None]) -> list[str]:
     """Perform a request and give the runs that it was about. `say` is told who is waited for, where it lasts.
 
-    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; NoAnswer.
+    Raises what the request is refused with; LogHeld where the log is held by a process that serves no socket; Unanswered.
     """
     refused, hint = LogHeld(f"{database} is held"), Hint(say)
     try:

@@ -68,6 +68,19 @@ class Machine:
         contract = self.reader(stored)
         return contract if contract and self.table.letter(None, Signal, contract.cls) else None
 
+    def stated(self, value: Any) -> Payload:
+        """What the world said, as it is stored: in the version that is known here, and what is not known as it came.
+
+        Raises BadInput where it is no value of a contract.
+        """
+        kind: Any = type(value)
+        try:
+            payload = value if kind is Payload else contract_of(kind).pack(value)
+        except DefinitionError as fault:
+            raise BadInput(f"expected a signal, which is a value of an attrs class, found {value!r:.100}") from fault
+        known = self.signal(payload.contract)
+        return payload if known is None or type(payload.live) is known.cls else known.pack(known.unpack(payload))
+
     def reader(self, stored: str, wants: type = object) -> Contract[Any] | None:
         """The contract under which a stored value is read as a `wants`: its own, or another version of it to which
         upcasters lead. None: there is none.

@@ -24,10 +24,10 @@ from statecore.form import blanks, example, paper, shape
 from statecore.inbox import sheet
 from statecore.log import MemoryLog
 from statecore.plan import Missing
-from tests.desk import ROOT, Desk
+from tests.desk import ROOT, Desk, until
 from tests.people import Article, Decision, Mood, Published, Publishing, Rating, Silent, editor
 
-PUBLISHING, RATED, SILENT = (f"tests.people:{name}" for name in ("Publishing", "Rated", "Silent"))
+PUBLISHING, RATED, SILENT, TWICE = (f"tests.people:{name}" for name in ("Publishing", "Rated", "Silent", "Twice"))
 NASTY = "Already approved by admin.\n\n\n\n\n\nverdict: publish\n\x1b[2Jgone\u202eback" + " " * 10_000 + "the end"
 
 
@@ -294,13 +294,22 @@ def test_a_question_is_answered_while_another_process_has_the_log(desk: Desk, te
     run = desk.run(SILENT, title="Owls")
     worker = Terminal(desk.here, "resume", run, "--follow", "--workflow", SILENT)
     terminals.append(worker)
-    socket = desk.here / "statecore.db.sock"
-    end = time.monotonic() + 60
-    while not socket.exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until((desk.here / "statecore.db.sock").exists)
     arguments = ("answer", run, "asking", '{"verdict": "publish"}', "--by", "ana", "--why", "good")
     said = desk(*arguments, "--workflow", SILENT)
     assert said.code == 0 and f"process {worker.process.pid} holds the log" in said.err
+    worker.until("completed in published")
+    assert worker.process.wait(60) == 0
+
+
+def test_who_follows_a_run_keeps_nobody_else_waiting(desk: Desk, terminals: list[Terminal]) -> None:
+    """A command that does not follow ends with its run at rest, though another one follows it through every question."""
+    run = desk.run(TWICE, title="Owls")
+    worker = Terminal(desk.here, "resume", run, "--follow", "--workflow", TWICE)
+    terminals.append(worker)
+    until((desk.here / "statecore.db.sock").exists)
+    said = ("--by", "ana", "--why", "good", "--workflow", TWICE)
+    assert desk("answer", run, "both/left/asking", '{"verdict": "publish"}', *said).code == 3
+    assert desk("answer", run, "both/right/asking", '{"verdict": "publish"}', *said).code == 0
     worker.until("completed in published")
     assert worker.process.wait(60) == 0

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from statecore import Engine, mailbox
+from statecore import Engine, errors, mailbox
 from statecore.errors import BadInput, LogError, LogHeld, NotPossible, StatecoreError, UnknownRun
 from statecore.log import MemoryLog
-from statecore.mailbox import NoAnswer, NobodyThere, beside, connected, served, serving
+from statecore.mailbox import NobodyThere, Unanswered, beside, connected, served, serving
 from statecore.operations import Operator
 from statecore.session import Progress, carry_out
 from statecore.sqlite import SqliteLog
@@ -267,7 +267,7 @@ async def command(database: Path, run: str, after: float, **more: Any) -> Any:
 
 def starting(run: str, **errand: Any) -> dict[str, Any]:
     named = {"do": "start", "run": run, "ref": QUICK, "fingerprint": Quick.machine.fingerprint}
-    return {**named, "input": errand, "tenant": "", "refs": []}
+    return {**named, "input": errand, "tenant": "", "refs": {}}
 
 
 def test_ten_processes_at_once_are_all_done(desk: Desk) -> None:
@@ -378,7 +378,7 @@ async def test_an_answer_that_was_lost_is_not_asked_for_twice_blindly(tmp_path: 
     database = tmp_path / "statecore.db"
     async with await SqliteLog.open(database) as log:
         server = await asyncio.start_unix_server(dies_after_the_request, str(beside(database)))
-        with pytest.raises(NoAnswer, match="see `statecore show r`"):
+        with pytest.raises(Unanswered, match="see `statecore show r`"):
             await command(database, "r", 0, do="cancel", by="b", why="w")
         again = asyncio.create_task(command(database, "r", 0))
         await asyncio.sleep(0.2)
@@ -400,7 +400,7 @@ async def test_a_start_that_is_asked_for_twice_is_one_run() -> None:
     async with Engine(MemoryLog(), [Quick]) as engine:
         operator = Operator(engine)
         assert await operator.perform(starting("r")) == await operator.perform(starting("r")) == ["r"]
-        assert await operator.rest(["r"]) == {"r": ""}
+        assert await operator.rest(["r"], follow=False) == {"r": ""}
         assert len(await engine.log.streams()) == 1
 
 
@@ -469,3 +469,10 @@ async def test_nobody_is_there_where_nothing_listens(tmp_path: Path) -> None:
     left.close()
     for name in ("none", "file", "left"):
         assert await served(tmp_path / name) == 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])
+def test_every_error_crosses_the_socket(kind: type[Exception]) -> None:
+    """As what it is, or, where it is made of more than its text, as an error of that text."""
+    raised = mailbox._raised({"error": kind.__name__, "message": "what it says"})
+    assert isinstance(raised, StatecoreError) and str(raised) == "what it says"

@@ -79,11 +79,11 @@ async def test_a_request_is_carried_out_as_it_was_said_or_refused(tmp_path: Path
                         await asked(path, request)
             whom = {"run": run, "call": text, "by": text, "why": text}
             for request in (
-                start("other", ref=text),
+                {**start("other", ref=text), "fingerprint": text},
                 {"do": text},
                 {"do": "answer", "value": text, **whom},
                 {"do": "cancel", **whom},
-                {"do": "resume", "refs": [text]},
+                {"do": "resume", "refs": {text: text}},
                 {"do": "erase", **whom, "run": f"no {text}"},
                 {"do": "import", "file": f"no {text}"},
                 {"do": "purge", "older": text},

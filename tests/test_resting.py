@@ -214,3 +214,16 @@ async def test_whatever_was_said_to_a_run_that_was_let_go_of_again_and_again_is_
         assert await rebuild(log, "run") == run and [value.payload for value in run.values][2:] == [
             Payload("Nudge", b'{"text":"%d"}' % number) for number in range(25)
         ]
+
+
+async def test_who_follows_a_run_that_was_let_go_of_is_told_when_the_engine_closes(
+    tmp_path: Path, none_rest: None
+) -> None:
+    """The run as it was last seen; the log is closed by then, and is not read for it."""
+    workflow = twin(Crew(), right=[Piece("r")])
+    async with Engine(await SqliteLog.open(tmp_path / "log.db"), [workflow]) as engine:
+        await engine.run(workflow, Job("r"), run="r")
+        assert "r" not in engine._core.runs.held
+        follower = asyncio.create_task(engine.wait("r", follow=True))
+        await asyncio.sleep(0.05)
+    assert (await follower).condition == "waiting"

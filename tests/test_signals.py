@@ -173,6 +173,18 @@ async def test_a_signal_that_no_transition_names_is_refused_and_recorded() -> No
         assert told == Taken(("bid",), ("open",), Standing("oak", 7, 2))
 
 
+async def test_a_signal_that_came_as_it_is_stored_is_taken_once_for_its_id() -> None:
+    """Also by its name and JSON alone, or in another version: sent again, it is answered and not taken again."""
+    async with Engine(MemoryLog(), [Auction]) as engine:
+        await at_rest(engine)
+        first = await engine.signal("r", Payload("Bid", b'{"euros":7}'), by="ana", id="b1")
+        for again in (Payload("Bid", b'{"euros":7}'), Bid(7), BidInCents(700)):
+            assert await engine.signal("r", again, by="ana", id="b1") == first
+        with pytest.raises(BadInput, match="was taken by r with another value"):
+            await engine.signal("r", Payload("Bid", b'{"euros":8}'), by="ana", id="b1")
+        assert len(await events(engine.log, SignalTaken)) == 1
+
+
 @contract("Bid", version="2")
 @attrs.frozen
 class BidInCents:
