@@ -16,6 +16,7 @@ from statecore.inquiry import working
 from statecore.log import Log
 from statecore.mailbox import Connection, Hint, NobodyThere, Unanswered, beside, connected, serving
 from statecore.operations import Operator, Request
+from statecore.present import headline
 from statecore.replay import rebuild
 from statecore.retention import keeping
 from statecore.run import Run
@@ -117,6 +118,7 @@ async def _here(log: SqliteLog, request: Request, known: Iterable[type[Workflow[
             progress.stage, progress.holder = "sent", 0
             progress.runs = await operator.perform(request)
             progress.stage = "taken"
+            await _stays(log, request, progress)
             parked = await operator.rest(progress.runs, bool(request.get("follow")))
             ended = [await _rested(log, run, parked) for run in progress.runs]
             if door.busy:
@@ -138,12 +140,21 @@ async def _there(database: Path, holder: Connection, request: Request, progress:
         hint.over()
         progress.say(f"process {holder.pid} holds the log and does the work")
         progress.runs, progress.elsewhere = runs, holder.pid
+        await _stays(log, request, progress)
         async with _telling(log, cursor, progress.say, runs):
             parked = await holder.rest()
         if parked is None:
             progress.cut = True
             progress.say(f"process {holder.pid} ended before the work was done")
         return [await _rested(log, run, parked or {}) for run in runs]
+
+
+async def _stays(log: Log, request: Request, progress: Progress) -> None:
+    """Whoever follows is told where it stands: nothing else may be said for days."""
+    for name in progress.runs if request.get("follow") else ():
+        run = await _state(log, name)
+        if run.seq and not run.outcome:
+            progress.say(f"{headline(run)}; followed to its end, Ctrl-C leaves it as it is")
 
 
 async def _rested(log: Log, name: str, parked: Mapping[str, str]) -> Rested:

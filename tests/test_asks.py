@@ -307,7 +307,7 @@ def test_who_follows_a_run_keeps_nobody_else_waiting(desk: Desk, terminals: list
     run = desk.run(TWICE, title="Owls")
     worker = Terminal(desk.here, "resume", run, "--follow", "--workflow", TWICE)
     terminals.append(worker)
-    until((desk.here / "statecore.db.sock").exists)
+    worker.until("waiting in both/left/asking + both/right/asking; followed to its end, Ctrl-C leaves it as it is")
     said = ("--by", "ana", "--why", "good", "--workflow", TWICE)
     assert desk("answer", run, "both/left/asking", '{"verdict": "publish"}', *said).code == 3
     assert desk("answer", run, "both/right/asking", '{"verdict": "publish"}', *said).code == 0
