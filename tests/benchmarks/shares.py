@@ -13,11 +13,23 @@ from types import FrameType
 from typing import Any
 
 ROOMS = {
-    "decide and fold": ("decider", "run", "handover", "table", "ledger", "admission", "call", "guard", "chart"),
-    "contracts": ("contract", "<cattrs generated structure", "<cattrs generated unstructure"),
+    "decide and fold": (
+        "decider",
+        "run",
+        "trail",
+        "workflow",
+        "handover",
+        "table",
+        "ledger",
+        "admission",
+        "call",
+        "guard",
+        "chart",
+    ),
+    "contracts": ("contract", "strict", "hints", "<cattrs generated structure", "<cattrs generated unstructure"),
     "codec and chain": ("codec", "chain"),
     "log": ("sqlite", "sqlitefile", "log"),
-    "engine": ("engine", "dispatch", "clock", "failpoint"),
+    "engine": ("engine", "turns", "acts", "flights", "held", "children", "dispatch", "clock", "failpoint"),
     "asyncio": ("base_events", "events", "tasks", "futures", "locks", "timeouts", "selector_events", "runners"),
     "waiting": ("selectors",),
 }
