@@ -166,14 +166,17 @@ class Trace:
         return self._runs[key[0]][1][key[1]]
 
     def untrusted(self) -> Origin | None:
-        """The first event that nothing vouched for on its way here: where what is wrong may have come in."""
-        reached, todo = dict[Key, Origin](), self.ends()
+        """Where what is wrong may have come in: a value that nothing vouched for on its way here, and that was made of
+        none such. Of several the one listed first: which of them is older, no clock of two runs can say.
+        """
+        reached, todo = set[Key](), self.ends()
         while todo:
             key = todo.pop()
             if key not in reached and not (origin := self._at(key)).value.trusted:
-                reached[key] = origin
+                reached.add(key)
                 todo += self.sources(origin)
-        return min(reached.values(), key=lambda origin: (origin.at, origin.event), default=None)
+        first = (each for each in self.origins() if each.key in reached and reached.isdisjoint(self.sources(each)))
+        return next(first, None)
 
     # -- in words
 
