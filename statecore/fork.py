@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from statecore.errors import BadInput, NotPossible, UnknownRun
 from statecore.events import Erased, ForkedFrom, RunStarted
 from statecore.family import named_like_a_child
+from statecore.history import deciders
 from statecore.log import Append, Batch, Log, Turn
 from statecore.replay import rebuilt, turns_of
 from statecore.retention import SYSTEM
@@ -32,7 +33,7 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
     if any(isinstance(event, Erased) for turn in turns for event in turn.events):
         raise NotPossible(f"the payloads of {run} were erased: a run cannot go on from values that are gone")
     shared = _until(turns, at)
-    said = ForkedFrom(_whose(turns[len(shared) :], run), at, by, why)
+    said = ForkedFrom(deciders(turns)[len(shared) - 1], at, by, why)
     forked = fold(rebuilt(shared), (said,), now)
     if forked.outcome:
         raise NotPossible(
@@ -56,10 +57,3 @@ def _until(turns: Sequence[Turn], at: int) -> list[Turn]:
             f" {' or '.join(near)}"
         )
     return [turn for turn in turns if turn.version <= at]
-
-
-def _whose(rest: Sequence[Turn], run: str) -> str:
-    """Whose own the shared turns are: of a fork that is forked before it went its own way, those of the run that it shares
-    them with, by whose name they were decided.
-    """
-    return next((event.run for turn in rest for event in turn.events if isinstance(event, ForkedFrom)), run)

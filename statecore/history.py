@@ -42,6 +42,18 @@ def forked(turns: Iterable[Turn]) -> ForkedFrom | None:
     return events[-1] if events else None
 
 
+def deciders(turns: Sequence[Turn]) -> list[str]:
+    """For each turn the run that decided it. Of what a fork shares that is another, and all that derives from the name
+    of a run is its own: how long it waited for a further attempt, what its child runs are called.
+    """
+    found, decider = [], turns[-1].stream if turns else ""
+    for turn in reversed(turns):
+        found.append(decider)
+        if isinstance(turn.events[0], ForkedFrom):
+            decider = turn.events[0].run
+    return found[::-1]
+
+
 def finished(turns: Iterable[Turn]) -> float | None:
     """When a run was over; None while it is not."""
     for turn in turns:

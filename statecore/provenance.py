@@ -15,6 +15,7 @@ from statecore.call import Call
 from statecore.errors import UnknownCall
 from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken
 from statecore.handover import SIGNAL, START
+from statecore.history import deciders
 from statecore.log import Turn
 from statecore.present import plain
 from statecore.run import Draft, Run
@@ -56,10 +57,10 @@ class Origin:
         return {START: "the input", SIGNAL: "a signal"}.get(self.value.by) or self.call or self.value.by
 
 
-def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
+def origins(run: str, turns: Sequence[Turn]) -> tuple[Run, tuple[Origin, ...]]:
     """The run that turns lead to, and how each of its values came about, in the order of their ids."""
     draft, found, entered = Draft(Run(id=run), 0.0), list[Origin](), dict[str, dict[str, Any]]()
-    for turn in turns:
+    for turn, decider in zip(turns, deciders(turns), strict=True):
         draft.at, first = turn.at, draft.seq
         for event in turn.events:
             call = draft.calls.get(getattr(event, "call", ""))
@@ -67,7 +68,7 @@ def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
             while len(found) < len(draft.values) + len(draft.new):
                 value = draft.value_at(len(found))
                 why = entered.get(value.by, {}) if value.by not in (START, SIGNAL) else {}
-                found.append(Origin(run, draft.seq, turn.at, value, **_made(event, call), **why))
+                found.append(Origin(run, draft.seq, turn.at, value, **_made(event, call, decider), **why))
             if isinstance(event, Moved) and event.transitions:
                 on = found[-1].event if found and found[-1].event > first else 0
                 entered |= {state: {"moved": event.transitions, "on": on} for state in event.entered}
@@ -75,11 +76,12 @@ def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
     return whole, tuple(attrs.evolve(each, value=whole.values[each.value.id]) for each in found)
 
 
-def _made(event: Event, call: Call | None) -> dict[str, Any]:
+def _made(event: Event, call: Call | None, decider: str) -> dict[str, Any]:
+    """`decider`: the run under whose name it was done, and which a child is called after."""
     match event:
         case CallCompleted() | CallFailed() if call is not None:
             receipt = isinstance(event, CallCompleted) and call.effect != "pure"
-            child = call.child if call.kind == "workflow" else ""
+            child = attrs.evolve(call, run=decider).child if call.kind == "workflow" else ""
             return {"call": call.id, "effect": call.effect, "receipt": receipt, "by": event.by, "child": child}
         case CallFailed(call=id) | Assembled(call=id):
             return {"call": id}

@@ -40,6 +40,7 @@ from statecore.events import (
 )
 from statecore.guard import Defer, Guard, Pass, Refuse, Side
 from statecore.guard import Verdict as Said
+from statecore.history import deciders
 from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
@@ -208,9 +209,9 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
     by that of its time, of a fork what it shares as the turns of the run that decided them. And why some could not be
     decided again, "" where all could.
     """
-    deciders = _deciders(turns)
-    run, undecided, flaws = Run(id=deciders[0]), "", list[Flaw]()
-    for place, (turn, decider) in enumerate(zip(turns, deciders, strict=True)):
+    named = deciders(turns)
+    run, undecided, flaws = Run(id=named[0]), "", list[Flaw]()
+    for place, (turn, decider) in enumerate(zip(turns, named, strict=True)):
         if run.id != decider:
             run = replay(decider, ((before.at, before.events) for before in turns[:place]))
         try:
@@ -227,16 +228,6 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
                 flaws.append(Flaw(turn.stream, turn.version, why))
         run = after
     return flaws, undecided
-
-
-def _deciders(turns: Sequence[Turn]) -> list[str]:
-    """Which run decided each turn: what is derived from its name (how long it waits for a further attempt) is its own."""
-    found, decider = [], turns[-1].stream
-    for turn in reversed(turns):
-        found.append(decider)
-        if isinstance(turn.events[0], ForkedFrom):
-            decider = turn.events[0].run
-    return found[::-1]
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:

@@ -246,6 +246,21 @@ async def test_of_several_that_nothing_vouched_for_the_one_that_the_trace_lists_
     assert found.untrusted() == bare[0]
 
 
+async def test_a_fork_is_traced_into_the_child_that_a_copied_call_had() -> None:
+    """What was copied was done under the old run; what the fork did itself, under its own name."""
+    log = MemoryLog()
+    await decided(log)
+    engine = Engine(log, [Deciding])
+    at = next(turn.version - len(turn.events) for turn in await turns_of(log, "r") if turn.cause == "Signal")
+    await engine.fork("r", at, by="ana", why="once more", new="f")
+    await engine.signal("f", Hint("by day"), by="bob")
+    await engine.wait("f")
+    await engine.fork("f", (await engine.state("f")).seq, by="ana", why="twice", new="g")
+    children = {each.what: each.child for each in (await trace(log, "digging", of="g")).origins() if each.child}
+    assert children == {"digging#1": "r/digging#1", "digging#2": "f/digging#2"}
+    assert "asking#1/search Fact search" in rested(await trace(log, "digging#1", of="g"))
+
+
 async def test_a_long_chain_is_traced_without_recursion() -> None:
     """Two thousand drafts, each made of the one before."""
 
