@@ -54,6 +54,8 @@ class Call:
     copied: bool = False
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
+    guard: str = ""
+    """The name of the one that held it last, "" where none did."""
     renamed: str = ""
     """What its state is called since a migration; the id, and with it the key, stay as they were."""
 

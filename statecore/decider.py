@@ -644,7 +644,7 @@ class _Turn:
         deferred = CallDeferred(wanted.call, guard, verdict.why, verdict.wake)
         same = before is not None and (before.rank, before.attempt) == (wanted.rank, wanted.attempt)
         if before is not None and same and before.status is CallState.DEFERRED:
-            if (before.why, before.wake) != (verdict.why, verdict.wake):
+            if (before.guard, before.why, before.wake) != (guard, verdict.why, verdict.wake):
                 self.emit(deferred)
             return
         self.emit(CallAsked(**attrs.asdict(wanted, recurse=False)), deferred)

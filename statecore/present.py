@@ -18,10 +18,10 @@ from statecore.events import (
     Moved,
     Payload,
 )
+from statecore.guard import SWITCH
 from statecore.history import finished, forked, path, shortened
 from statecore.log import Turn
 from statecore.run import Run
-from statecore.switches import disabled
 from statecore.wait import Timer, spoken
 from statecore.wording import aligned, moment, short, summary, times, took, typed, visible, where
 
@@ -142,7 +142,7 @@ def _comes(run: Run, call: Call, options: str, now: float | None) -> str:
             return f"{call.id}: attempt {call.attempt + 1} of {call.specialist} at {moment(call.wake or 0)}"
         case CallState.DEFERRED:
             name = typed(call.specialist.partition("@")[0])
-            off = call.why.startswith(disabled(name))
+            off = call.guard == SWITCH
             until = (
                 " when it is enabled" if off else f" at {moment(call.wake)}" if call.wake else " when another call ends"
             )

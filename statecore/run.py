@@ -310,7 +310,7 @@ def _changed(draft: Draft, call: str, **changes: Any) -> None:
 
 
 def _call_deferred(draft: Draft, event: CallDeferred) -> None:
-    _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why)
+    _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why, guard=event.guard)
 
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
