@@ -14,7 +14,7 @@ from statecore.log import Log
 from statecore.person import Person
 from statecore.registry import Registry
 from statecore.run import ASKS, Run, replay
-from statecore.wording import moment, short
+from statecore.wording import moment, short, visible
 
 LABELS = frozenset(condition + ASKS for condition in ("running", "waiting", "paused", "parked"))
 """Of the runs that ask somebody something."""
@@ -78,7 +78,7 @@ async def how_it_ended(log: Log, run: str, call: str) -> str:
             elif ended := {id: how for id in asked if (how := _ended(event, id))}:
                 asked -= ended.keys()
                 id, how = ended.popitem()
-                said = f"{id} of {run} is over: {how} at {moment(turn.at)}; nothing was changed"
+                said = f"{id} of {visible(run)} is over: {how} at {moment(turn.at)}; nothing was changed"
     return said
 
 

@@ -48,7 +48,7 @@ from statecore.retention import not_system, purged
 from statecore.run import Draft, Run, fold, replay
 from statecore.standing import moved
 from statecore.telling import said
-from statecore.wording import moment, short
+from statecore.wording import moment, short, visible
 from statecore.workflow import Machine
 
 
@@ -156,13 +156,13 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
     flaws = await log.verify(run)
     names = [run] if run else await _readable(log, flaws)
     if run and (found := (await purged(log)).get(run)):
-        return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: f"{run} {gone(*found)}"})
+        return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: gone(*found)})
     skipped = {}
     for name in names:
         try:
             turns = await turns_of(log, name)
             if any(isinstance(event, Erased) for turn in turns for event in turn.events):
-                skipped[name] = f"{name} has no payloads any more: they were erased"
+                skipped[name] = "has no payloads any more: they were erased"
                 continue
             flaws += misfits(await checkpoints_of(log, name), turns)
             wrong, undecided = decided_otherwise(turns, registry)
@@ -222,7 +222,7 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
         try:
             machine = registry.of(after)
         except UnknownWorkflow as error:
-            undecided = undecided or str(error)
+            undecided = undecided or str(error).removeprefix(f"{visible(decider)} ")
         else:
             if why := _difference(machine, run, turn):
                 flaws.append(Flaw(turn.stream, turn.version, why))

@@ -22,6 +22,7 @@ from statecore.person import Person
 from statecore.run import Run, called, evolve
 from statecore.specialist import Specialist
 from statecore.table import Config
+from statecore.wording import visible
 from statecore.workflow import Machine
 
 
@@ -49,7 +50,7 @@ def migrated(machine: Machine, run: Run, *, by: str, why: str) -> Migrated:
         )
     event = moved(machine, run, dict(migration.states), by, why)
     if faults := [*stuck(machine, evolve(run, event, run.at))]:
-        raise NotPossible(f"{run.id} could not go on with {target}: {'; '.join(faults)}")
+        raise NotPossible(*f"{visible(run.id)} could not go on with {target}: {'; '.join(faults)}".split("\n"))
     return event
 
 
@@ -57,15 +58,15 @@ def migrating(machine: Machine, runs: Iterable[Run], at: float, *, by: str, why:
     """What is recorded for each of several runs, and the run as it is then. Raises NotPossible, naming every run that
     could not go on.
     """
-    moves, refused = [], []
+    moves, refused = list[tuple[Migrated, Run]](), list[str]()
     for run in runs:
         try:
             event = migrated(machine, run, by=by, why=why)
             moves.append((event, evolve(run, event, at)))
         except NotPossible as reason:
-            refused.append(str(reason))
+            refused += reason.args
     if refused:
-        raise NotPossible("\n".join(refused))
+        raise NotPossible(*refused)
     return moves
 
 
