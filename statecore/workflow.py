@@ -70,12 +70,15 @@ class Machine:
 
     def reader(self, stored: str, wants: type = object) -> Contract[Any] | None:
         """The contract under which a stored value is read as a `wants`: its own, or another version of it to which
-        upcasters lead. None: there is none.
+        upcasters lead. None: there is none, which is remembered only of the contracts here, since anybody may send a
+        signal of any name.
         """
-        if (stored, wants) not in self._readers:
-            fit = (each for each in self.versions(stored, wants) if reads(each.cls, stored))
-            self._readers[stored, wants] = next(fit, None)
-        return self._readers[stored, wants]
+        if (stored, wants) in self._readers:
+            return self._readers[stored, wants]
+        found = next((each for each in self.versions(stored, wants) if reads(each.cls, stored)), None)
+        if found is not None or stored in self.contracts:
+            self._readers[stored, wants] = found
+        return found
 
     def fits(self, param: Param, by: str, stored: str) -> bool:
         """Whether a parameter may be filled with what a state gave."""
