@@ -24,8 +24,8 @@ from statecore.contract import Contract
 from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
+from statecore.saying import SAID
 from statecore.tasks import GRACE
-from statecore.upkeep import SAID
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -20,6 +20,7 @@ from statecore.handover import Param
 from statecore.migration import Migration
 from statecore.person import Person
 from statecore.run import Run, called, evolve
+from statecore.saying import said
 from statecore.specialist import Specialist
 from statecore.table import Config
 from statecore.wording import visible
@@ -56,8 +57,9 @@ def migrated(machine: Machine, run: Run, *, by: str, why: str) -> Migrated:
 
 def migrating(machine: Machine, runs: Iterable[Run], at: float, *, by: str, why: str) -> list[tuple[Migrated, Run]]:
     """What is recorded for each of several runs, and the run as it is then. Raises NotPossible, naming every run that
-    could not go on.
+    could not go on; BadInput where who or why says nothing.
     """
+    said(by, why)
     moves, refused = list[tuple[Migrated, Run]](), list[str]()
     for run in runs:
         try:

@@ -16,6 +16,7 @@ from statecore.guard import SWITCH, Defer, Pass, Question, Refuse, Side, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
 from statecore.retention import SYSTEM
+from statecore.saying import said
 
 SWITCHES = f"{SYSTEM}specialists"
 
@@ -44,6 +45,7 @@ async def switches(log: Log) -> Switches:
 
 async def switch(log: Log, specialist: str, on: bool, at: float, *, by: str, why: str) -> bool:
     """Record a decision; False where it was so already. `specialist`: its name without version. Raises BadInput."""
+    said(by, why)
     if not specialist.isidentifier():
         raise BadInput(f"expected the name of a specialist without its version, found {specialist!r}")
     before = await _decisions(log)
