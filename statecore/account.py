@@ -21,11 +21,11 @@ from statecore.events import (
     Finished,
     Moved,
     Payload,
+    Turn,
     part_of,
     plan_of,
 )
 from statecore.handed import handed
-from statecore.log import Turn
 from statecore.nearest import meant
 from statecore.present import plain
 from statecore.record import Record, changed, records

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from statecore.events import Cancelled, Event, Finished, ForkedFrom, Migrated, Moved
-from statecore.log import Turn
+from statecore.events import Cancelled, Event, Finished, ForkedFrom, Migrated, Moved, Turn
 
 STEPS = 60
 """Steps of a path that a line shows, a repeated one counted once; of a longer path the first and the last half of so

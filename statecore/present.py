@@ -17,10 +17,10 @@ from statecore.events import (
     ForkedFrom,
     Moved,
     Payload,
+    Turn,
 )
 from statecore.guard import SWITCH
 from statecore.history import finished, forked, path, shortened
-from statecore.log import Turn
 from statecore.run import Run
 from statecore.wait import Timer, spoken
 from statecore.wording import aligned, moment, short, summary, times, took, typed, visible, where

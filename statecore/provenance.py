@@ -13,10 +13,9 @@ import attrs
 
 from statecore.call import Call
 from statecore.errors import UnknownCall
-from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken
+from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken, Turn
 from statecore.handover import SIGNAL, START
 from statecore.history import deciders
-from statecore.log import Turn
 from statecore.present import plain
 from statecore.run import Draft, Run
 from statecore.trail import Value

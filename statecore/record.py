@@ -22,9 +22,9 @@ from statecore.events import (
     ForkedFrom,
     Moved,
     Payload,
+    Turn,
     plan_of,
 )
-from statecore.log import Turn
 from statecore.wording import aligned, short, summary, times, visible
 
 STATUSES = ("completed", "failed", "skipped", "in progress", "pending", "stopped")
