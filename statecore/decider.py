@@ -217,7 +217,7 @@ class _Turn:
             return
         contract = self.machine.signal(value.contract)
         if contract is None:
-            names = ", ".join(self.machine.signals) or "none"
+            names = ", ".join(contract.name for contract in self.machine.signals) or "none"
             why = f"{self.machine.name} waits for no signal of this type, in no state: it knows {names}"
             self.emit(SignalRefused(value, why, input.by, input.id))
             return
