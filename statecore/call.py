@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from statecore.events import Payload, part_of
+from statecore.events import Payload, part_of, state_of
 
 Flight = tuple[str, int, int, int]
 """What makes one dispatch of a call another than the next: id, rank, attempt, cuts."""
@@ -61,7 +61,7 @@ class Call:
 
     @property
     def state(self) -> str:
-        return self.renamed or self.id.rpartition("#")[0]
+        return self.renamed or state_of(self.id)
 
     @property
     def child(self) -> str:

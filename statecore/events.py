@@ -12,6 +12,11 @@ from typing import Any
 import attrs
 
 
+def state_of(call: str) -> str:
+    """The state whose work a call is, or a plan: `state#entry`, `state#entry/part`."""
+    return call.rpartition("#")[0]
+
+
 def plan_of(call: str) -> str:
     """The plan that a call belongs to, as `state#entry`; the call itself where it belongs to none."""
     state, mark, rest = call.rpartition("#")

@@ -18,6 +18,7 @@ from statecore.events import (
     Moved,
     Payload,
     Turn,
+    state_of,
 )
 from statecore.guard import SWITCH
 from statecore.history import finished, forked, path, shortened
@@ -231,7 +232,7 @@ def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
         elif isinstance(event, CallCompleted | CallFailed):
             open_.pop(event.call, None)
         elif isinstance(event, Moved):
-            open_ = {call: begun for call, begun in open_.items() if call.rpartition("#")[0] not in event.left}
+            open_ = {call: begun for call, begun in open_.items() if state_of(call) not in event.left}
         elif isinstance(event, ForkedFrom):
             open_ = {call: begun for call, begun in open_.items() if begun.effect != "once"}
             found = [_child(run, begun) for begun in open_.values()]

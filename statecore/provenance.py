@@ -13,7 +13,7 @@ import attrs
 
 from statecore.call import Call
 from statecore.errors import UnknownCall
-from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken, Turn
+from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken, Turn, state_of
 from statecore.handover import SIGNAL, START
 from statecore.history import deciders
 from statecore.present import plain
@@ -124,7 +124,7 @@ class Trace:
         run, found = self._runs[self.run]
         if not self.call:
             return [found[-1].key]
-        gave = [each.key for each in found if self.call in (each.call, each.call.rpartition("#")[0])]
+        gave = [each.key for each in found if self.call in (each.call, state_of(each.call))]
         if gave:
             return gave
         for call in run.calls.values():
