@@ -67,12 +67,20 @@ def _gap(cls: type, field: str) -> str | None:
     kinds: list[Any] = [cls]
     for name in field.split("."):
         classes = [kind for kind in kinds if is_class(kind)]
+        if any(_otherwise(kind, name) for kind in classes):
+            return None
         found = [each.type for kind in classes for each in fields_of(kind) if each.name == name]
         if classes and not found and len(classes) == len(kinds):
             known = ", ".join(dict.fromkeys(each.name for kind in classes for each in fields_of(kind)))
             return f"`{field}`: {' or '.join(map(spelled, classes))} has no field `{name}` (it has {known}): name one of these"
         kinds = [part for hint in found for part in members(hint) if part is not NoneType]
     return None
+
+
+def _otherwise(kind: type, name: str) -> bool:
+    """Whether a class has what is no field of it, a property for one: of what kind that is, is not looked into."""
+    fields = {each.name for each in fields_of(kind)}
+    return name not in fields and (hasattr(kind, name) or hasattr(kind, "__getattr__"))
 
 
 def _at(value: Any, field: str) -> Any:

@@ -3,7 +3,7 @@
 The engine is the one that tries again, so the SDK does not. How long an answer may take is the state's `timeout=`; a call
 that is stopped takes its request down with it. Connections are kept for the next call, one pool for each event loop, and
 closed with the loop. The key is read from the environment for each call; the pool does not know it. What the server says
-becomes part of a failure with the key struck out, should it have been repeated.
+becomes part of a failure with the key, and the password of a proxy, struck out, should it have been repeated.
 
 The library `anthropic` is imported at the first call, in a thread: it takes seconds, and a declaration does not need it.
 """
@@ -13,9 +13,10 @@ import json
 import math
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from urllib.parse import unquote
+from urllib.request import getproxies
 
 from specialists.model import SAID, NoAnswer
 from statecore import Failure, RateLimited, TimedOut, Transient, Unavailable
@@ -37,20 +38,29 @@ LONGEST_WAIT = 3600.0
 UNREACHED = ("ConnectError", "ConnectTimeout", "UnsupportedProtocol")
 """Faults of the SDK's HTTP library that come before a byte is sent. By name: which library that is, is the SDK's."""
 
-_pools: "WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncGenerator[Any], Any]]" = WeakKeyDictionary()
+NAMED = 100
+"""Characters of the id of a request that a failure keeps: it is the server's to choose."""
+
+AROUND = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables, in capitals or not, that the SDK's HTTP library makes its connections by."""
+
+_pools: dict[asyncio.AbstractEventLoop, tuple[AsyncGenerator[Any], Any]] = {}
 
 
 async def ask(model: str, max_tokens: int, system: str, texts: Sequence[str], schema: dict[str, Any]) -> "Message":
     """Raises RateLimited, Unavailable, TimedOut, Transient, NoAnswer; from here, where no frame has the key."""
-    outcome = await _asked(await _pool(), model, max_tokens, system, texts, schema)
+    outcome = await _asked(model, max_tokens, system, texts, schema)
     if isinstance(outcome, Failure):
         raise outcome
     return outcome
 
 
 async def _asked(
-    pool: Any, model: str, max_tokens: int, system: str, texts: Sequence[str], schema: dict[str, Any]
+    model: str, max_tokens: int, system: str, texts: Sequence[str], schema: dict[str, Any]
 ) -> "Message | Failure":
+    pool = await _pool()
+    if isinstance(pool, Failure):
+        return pool
     import anthropic
 
     key, begun = os.environ.get(KEY, "").strip(), time.monotonic()
@@ -87,18 +97,35 @@ def _unfit(key: str) -> str:
 
 
 async def _pool() -> Any:
-    """The connections of this event loop."""
+    """The connections of this event loop, or why there are none."""
     loop = asyncio.get_running_loop()
     if loop not in _pools:
         try:
             library = await asyncio.to_thread(_library)
         except ImportError as fault:
             why = f"the library of the Messages API cannot be imported ({fault}): pip install 'statecore[anthropic]'"
-            raise NoAnswer("no library", why) from None
+            return NoAnswer("no library", why)
         if loop not in _pools:  # another call may have been faster
+            _forget()
             kept = _kept(loop, library)
-            _pools[loop] = kept, await anext(kept)
+            try:
+                _pools[loop] = kept, await anext(kept)
+            except Exception as fault:
+                return NoAnswer("no connections", _unmade(fault))
     return _pools[loop][1]
+
+
+def _forget() -> None:
+    """The pools of loops that were closed and did not close what was theirs; each holds its loop as long as it is here."""
+    for loop in [each for each in list(_pools) if each.is_closed()]:
+        _pools.pop(loop, None)
+
+
+def _unmade(fault: Exception) -> str:
+    """Why there can be no connections, but for the library's own words: those may be a part of a proxy's password."""
+    by = ", ".join(sorted(name for name in os.environ if name.upper() in AROUND)) or "nothing of the environment"
+    socks = "; a SOCKS proxy needs the package socksio" if isinstance(fault, ImportError) else ""
+    return f"no connections can be made by {by} ({type(fault).__name__}): mend what is set there{socks}"
 
 
 def _library() -> Any:
@@ -133,7 +160,7 @@ def _refused(error: "anthropic.APIStatusError", key: str, after: float) -> Failu
     """By status. Of 503 and 529 the server says that it did not begin; of other faults of its own it may not know."""
     status = f"HTTP {error.status_code}"
     why = _clean(_said(error.body), key)
-    told = f"{status}: {why}" + (f" (request {error.request_id})" if error.request_id else "")
+    told = f"{status}: {why}" + (f" (request {_clean(error.request_id, key)[:NAMED]})" if error.request_id else "")
     match error.status_code:
         case 429:
             return RateLimited(told, _seconds(error.response.headers.get("retry-after", "")))
@@ -155,7 +182,17 @@ def _said(body: object) -> str:
 
 
 def _clean(text: str, key: str) -> str:
-    return printable(text.replace(key, f"({KEY})"))[:SAID]
+    for secret, instead in [(key, f"({KEY})"), *((each, "(password)") for each in _passwords())]:
+        text = text.replace(secret, instead)
+    return printable(text)[:SAID]
+
+
+def _passwords() -> Iterator[str]:
+    """Of the proxies, as they are written and as they are meant."""
+    for url in getproxies().values():
+        password = url.rpartition("@")[0].rpartition("//")[2].partition(":")[2]
+        if password:
+            yield from {password, unquote(password)}
 
 
 def _seconds(header: str) -> float | None:

@@ -48,9 +48,9 @@ def read_prompt(
         raise wrong(f'prompt={path!r}, expected the path of a text file: write prompt="prompts/triage@{version}.md"')
     file = (Path(beside).resolve().parent if beside else Path.cwd()) / path
     name, said = _named(file.name)
-    if said and version not in (said, Path(said).stem):
+    if said and version not in said:
         raise wrong(
-            f"the prompt {file} says version {Path(said).stem}, expected {version}, that of the specialist: an edited"
+            f"the prompt {file} says version {said[-1]}, expected {version}, that of the specialist: an edited"
             " prompt wants a new version, and a file of its own"
         )
     try:
@@ -68,7 +68,12 @@ def read_prompt(
     return Prompt(name, version, text, hashlib.sha256(data).hexdigest())
 
 
-def _named(file: str) -> tuple[str, str]:
-    """The name of a prompt, and the version that its file says, with the ending of the file."""
+def _named(file: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a prompt, and what its file may say for a version: all behind the `@`, and that without the ending,
+    which begins with a letter, so that the `.2` of `triage@1.2` is none.
+    """
     name, at, said = file.partition("@")
-    return (name, said) if at else (Path(file).stem, "")
+    if not at:
+        return Path(file).stem, ()
+    bare, _, ending = said.rpartition(".")
+    return name, (said, bare) if bare and ending[:1].isalpha() else (said,)

@@ -21,11 +21,12 @@ from statecore.events import (
     Finished,
     Moved,
     Payload,
+    Turn,
     part_of,
     plan_of,
+    state_of,
 )
 from statecore.handed import handed
-from statecore.log import Turn
 from statecore.nearest import meant
 from statecore.present import plain
 from statecore.record import Record, changed, records
@@ -52,7 +53,7 @@ def account(run: Run, turns: Sequence[Turn], name: str) -> dict[str, Any]:
     return {
         "run": run.id,
         "call": call,
-        "state": _state(call),
+        "state": state_of(call),
         **({name: getattr(planned, name) for name in ("plan", "part", "type", "says", "after")} if planned else {}),
         "key": key(run.id, call),
         "specialist": known.specialist,
@@ -82,7 +83,7 @@ def _named(run: str, turns: Iterable[Turn], name: str) -> str:
     known = list(dict.fromkeys(e.call for e in events if isinstance(e, CallStarted | CallAsked | CallPlanned)))
     if name in known:
         return name
-    entries = [call for call in known if _state(call) == name]
+    entries = [call for call in known if state_of(call) == name]
     last = [call for call in entries if plan_of(call) == plan_of(entries[-1])] if entries else []
     inside = [call for call in known if plan_of(call) == name]
     if len(last) == 1:
@@ -95,10 +96,6 @@ def _named(run: str, turns: Iterable[Turn], name: str) -> str:
     )
 
 
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]
-
-
 def _alone(turns: Iterable[Turn], call: str) -> Record:
     """What became of a call that is no part of a plan; one that was open when its state was left, or the run was over, is
     stopped.
@@ -108,7 +105,7 @@ def _alone(turns: Iterable[Turn], call: str) -> Record:
         if getattr(event, "call", "") == call:
             known = changed(known, event)
         elif known.status == "in progress" and (
-            isinstance(event, Finished) or (isinstance(event, Moved) and _state(call) in event.left)
+            isinstance(event, Finished) or (isinstance(event, Moved) and state_of(call) in event.left)
         ):
             known = attrs.evolve(known, status="stopped", why="the run went on without it")
     return known

@@ -9,12 +9,12 @@ from statecore.asking import questions, shown
 from statecore.call import Call
 from statecore.chain import Turn
 from statecore.errors import StatecoreError, Unreadable
-from statecore.events import CallCompleted, CallFailed, CallStarted, Event, Finished, Moved
+from statecore.events import CallCompleted, CallFailed, CallStarted, Event, Finished, Moved, state_of
 from statecore.log import Log
 from statecore.person import Person
 from statecore.registry import Registry
 from statecore.run import ASKS, Run, replay
-from statecore.wording import moment, short
+from statecore.wording import moment, short, visible
 
 LABELS = frozenset(condition + ASKS for condition in ("running", "waiting", "paused", "parked"))
 """Of the runs that ask somebody something."""
@@ -73,12 +73,12 @@ async def how_it_ended(log: Log, run: str, call: str) -> str:
     said, asked = "", set[str]()
     async for turn in log.read(run):
         for event in turn.events:
-            if isinstance(event, CallStarted) and event.kind == "person" and call in (event.call, _state(event.call)):
+            if isinstance(event, CallStarted) and event.kind == "person" and call in (event.call, state_of(event.call)):
                 asked.add(event.call)
             elif ended := {id: how for id in asked if (how := _ended(event, id))}:
                 asked -= ended.keys()
                 id, how = ended.popitem()
-                said = f"{id} of {run} is over: {how} at {moment(turn.at)}; nothing was changed"
+                said = f"{id} of {visible(run)} is over: {how} at {moment(turn.at)}; nothing was changed"
     return said
 
 
@@ -87,12 +87,8 @@ def _ended(event: Event, call: str) -> str:
     match event:
         case CallCompleted(by=by) | CallFailed(by=by) if event.call == call:
             return f"{short(by)} answered it" if by else "its time ran out, or nobody was to answer it"
-        case Moved(left=left) if _state(call) in left:
+        case Moved(left=left) if state_of(call) in left:
             return "the run went on without it"
         case Finished(outcome=outcome):
             return f"the run was {outcome}"
     return ""
-
-
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]

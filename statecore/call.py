@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from statecore.events import Payload, part_of
+from statecore.events import Payload, part_of, state_of
 
 Flight = tuple[str, int, int, int]
 """What makes one dispatch of a call another than the next: id, rank, attempt, cuts."""
@@ -54,12 +54,14 @@ class Call:
     copied: bool = False
     home: str = attrs.field(default="", eq=False)
     """The directory of the log, told to the specialist at dispatch; "" where the log has none."""
+    guard: str = ""
+    """The name of the one that held it last, "" where none did."""
     renamed: str = ""
     """What its state is called since a migration; the id, and with it the key, stay as they were."""
 
     @property
     def state(self) -> str:
-        return self.renamed or self.id.rpartition("#")[0]
+        return self.renamed or state_of(self.id)
 
     @property
     def child(self) -> str:

@@ -16,6 +16,7 @@ import attrs
 from statecore.codec import NOTHING, Asides, decode, encode
 from statecore.errors import BadInput, Conflict, Unreadable
 from statecore.events import Erased, Event
+from statecore.events import Turn as Turn
 from statecore.run import ASKS
 
 
@@ -49,25 +50,6 @@ class Batch:
     appends: tuple[Append, ...]
     scopes: Mapping[str, int] = NONE
     purge: Mapping[str, int] = NONE
-
-
-@attrs.frozen
-class Turn:
-    """One stored row. `version`: of the stream after it. `position`: in the whole log. `head`: the chain's digest after
-    it.
-
-    `unreadable`: why its events could not be decoded and are (). Only `follow` and `read_many` give such a turn, since
-    a reader of many streams must get past it; `read` raises.
-    """
-
-    stream: str
-    version: int
-    at: float
-    cause: str
-    events: tuple[Event, ...]
-    position: int = 0
-    head: bytes = attrs.field(default=b"", repr=False)
-    unreadable: str = ""
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from typing import Any
 from statecore.chart import START, Arrow, Chart, Node, contracts
 from statecore.declare import State
 from statecore.failures import Failure
-from statecore.guard import Guard
+from statecore.guard import SWITCH, Guard
 from statecore.hints import named as named
 from statecore.hints import spelled
 from statecore.messages import Completed, Done, Elapsed, Failed, Signal
@@ -148,6 +148,11 @@ def _guard(chart: Chart, path: str, guard: Guard[Any]) -> None:
         chart.wrong(
             f"`{path}`: expected a guard, found {named(guard)}: give it a name, a side (before or after), `fails` and a"
             " method `ask`"
+        )
+    if guard.name == SWITCH:
+        chart.wrong(
+            f"`{path}`: `{SWITCH}` is the name of the engine's own guard, which takes specialists out of rotation: name"
+            " yours otherwise"
         )
     for failure in guard.fails:
         if not (isinstance(failure, type) and issubclass(failure, Failure)):

@@ -24,8 +24,8 @@ from statecore.contract import Contract
 from statecore.engine import OPEN, fresh_id
 from statecore.errors import BadInput, NotFound, StatecoreError
 from statecore.failpoint import arm_from_environment
+from statecore.saying import SAID
 from statecore.tasks import GRACE
-from statecore.upkeep import SAID
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -243,7 +243,7 @@ def show(name: str, at: int | None, call: str | None, db: str, as_json: bool) ->
     which = (found.run, found.turns, found.whole, _options(db), time.time())
     _print(*present.overview(*which, found.below, record.table(parts)))
     if at is None and not found.run.outcome:
-        resumed = f"`statecore resume {wording.typed(found.run.id)}{_options(db)}`"
+        resumed = f"`statecore resume {wording.visible(wording.typed(found.run.id))}{_options(db)}`"
         if found.worker:
             _print(f"worker    process {found.worker}")
         elif present.to_do(found.run, found.below):
@@ -283,8 +283,10 @@ def verify(name: str | None, refs: tuple[str, ...], db: str, as_json: bool) -> N
         _print_json([{"run": flaw.stream, "version": flaw.version, "what": flaw.what} for flaw in found.flaws])
     for flaw in () if as_json else found.flaws:
         where = f" at version {flaw.version}" if flaw.version is not None else ""
-        _print(f"{flaw.stream or 'database'}{where}: {wording.visible(flaw.what.removesuffix(f': {REMEDY}'))}")
-    for why in dict.fromkeys(why.partition(" ")[2] for why in found.skipped.values()):
+        _print(
+            f"{wording.visible(flaw.stream or 'database')}{where}: {wording.visible(flaw.what.removesuffix(f': {REMEDY}'))}"
+        )
+    for why in dict.fromkeys(found.skipped.values()):
         _note(f"not decided again: {why}")
     if any(flaw.what.startswith("SQLite: ") for flaw in found.flaws):
         _note(REMEDY)
@@ -411,17 +413,17 @@ def _how_to_go_on(request: dict[str, Any], progress: Any, db: str, refs: list[st
         who = f"process {progress.holder}, which holds the log, did not take" if progress.holder else "nobody had taken"
         return f"stopped; {who} the request: nothing of it was done, send it again"
     if progress.stage == "sent" and not repeated:
-        run = wording.typed(request.get("new") or request["run"])
+        run = wording.visible(wording.typed(request.get("new") or request["run"]))
         return f"stopped; whether the request was taken is in the log: `statecore show {run}{_options(db)}` looks"
     if progress.elsewhere:
-        which = f"show {wording.typed(progress.runs[0])}" if len(progress.runs) == 1 else "runs"
+        which = f"show {wording.visible(wording.typed(progress.runs[0]))}" if len(progress.runs) == 1 else "runs"
         goes_on = f"process {progress.elsewhere} goes on with it: `statecore {which}{_options(db)}` looks"
         return f"not watched any more; {goes_on}"
     return _goes_on(progress.runs, _options(db, refs))
 
 
 def _goes_on(runs: list[str], options: str) -> str:
-    which = f" {wording.typed(runs[0])}" if len(runs) == 1 else ""
+    which = f" {wording.visible(wording.typed(runs[0]))}" if len(runs) == 1 else ""
     return f"stopped; nothing is lost: `statecore resume{which}{options}` goes on"
 
 

@@ -11,7 +11,7 @@ from statecore import cli, finding, present
 from statecore.engine import OPEN
 from statecore.errors import BadInput, NotFound, NotPossible
 from statecore.nearest import meant
-from statecore.wording import times
+from statecore.wording import times, visible
 
 CHOSEN_BY = ("workflow", "version", "fingerprint", "tenant", "condition")
 """What `--where` asks of a run; of a fingerprint the first digits."""
@@ -57,7 +57,9 @@ def upgrade_check(refs: tuple[str, ...], db: str, as_json: bool) -> None:
         pinned = f"  {run.workflow} {run.version}  {run.fingerprint[:12]}" if run.seq else ""
         tenant = f"  for {run.tenant}" if run.tenant else ""
         how = f"can be migrated to {each.to}" if each.how == "migrate" else each.how
-        cli._print(f"{run.id}{pinned}{tenant}  {how}", *(f"  {line}" for why in each.why for line in why.split("\n")))
+        cli._print(
+            f"{visible(run.id)}{pinned}{tenant}  {how}", *(f"  {line}" for why in each.why for line in why.split("\n"))
+        )
     cli._print(f"{times(len(found), 'open run')}, {len(stuck) or 'none'} stuck")
     sys.exit(1 if stuck else 0)
 

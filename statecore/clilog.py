@@ -7,7 +7,7 @@ import click
 
 from statecore import cli, finding
 from statecore.errors import BadInput
-from statecore.wording import times
+from statecore.wording import times, visible
 
 
 @click.command("export")
@@ -55,7 +55,7 @@ def erase(name: str, by: str, why: str, db: str, as_json: bool) -> None:
     What it did, and its digests, stay.
     """
     done = _upkeep(_there(db), {"do": "erase", "run": cli._named(db, name), "by": by, "why": why})
-    _say(done, as_json, *(f"the payloads of {run} are erased" for run in done))
+    _say(done, as_json, *(f"the payloads of {visible(run)} are erased" for run in done))
     for copy in sorted(cli._database(db).resolve().parent.glob(f"{Path(db).name}.schema-*")):
         cli._note(f"{copy} is a copy from before an update, and has them still: delete it when you no longer need it")
 

@@ -11,7 +11,7 @@ import click
 
 from statecore import cli, present
 from statecore.errors import BadInput, UnknownSpecialist
-from statecore.wording import times
+from statecore.wording import times, visible
 
 
 @click.command()
@@ -33,7 +33,7 @@ def messages(name: str, db: str, as_json: bool) -> None:
         cli._print_json([{**whose, **message.as_json()} for message in sent])
         return
     cli._print(*(line for message in sent for line in message.lines()))
-    cli._print(f"{times(len(sent), 'hand-over')} in {found.run.id}")
+    cli._print(f"{times(len(sent), 'hand-over')} in {visible(found.run.id)}")
 
 
 @click.command()

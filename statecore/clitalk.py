@@ -44,13 +44,7 @@ def signal(name: str, type_: str, source: str, by: str, id: str, refs: tuple[str
 
 
 def _misspelt(type_: str, refs: list[str]) -> None:
-    machines = [cls.machine for cls in cli._loaded(refs)]
-    known = {
-        letter.type.partition("@")[0]
-        for machine in machines
-        for letter in machine.table.letters
-        if letter.kind == "Signal"
-    }
+    known = {contract.name for cls in cli._loaded(refs) for contract in cls.machine.signals}
     if type_.partition("@")[0] not in known and (near := meant(type_, known)):
         cli._note(f"no signal is called {type_}{near}")
 

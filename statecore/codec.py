@@ -1,4 +1,4 @@
-"""Events to stored bytes and back. Pure.
+"""Events to stored bytes and back.
 
 A turn is stored as two JSON texts. Its events, each by name, version and the fields that differ from their default:
 `[["Moved",1,{"transitions":["triaged"],"states":["drafting"]}], ...]`, where a `Payload` is the number of its place in

@@ -216,7 +216,7 @@ class _Turn:
             return
         contract = self.machine.signal(value.contract)
         if contract is None:
-            names = ", ".join(self.machine.signals) or "none"
+            names = ", ".join(contract.name for contract in self.machine.signals) or "none"
             why = f"{self.machine.name} waits for no signal of this type, in no state: it knows {names}"
             self.emit(SignalRefused(value, why, input.by, input.id))
             return
@@ -631,7 +631,7 @@ class _Turn:
         deferred = CallDeferred(wanted.call, guard, verdict.why, verdict.wake)
         same = before is not None and (before.rank, before.attempt) == (wanted.rank, wanted.attempt)
         if before is not None and same and before.status is CallState.DEFERRED:
-            if (before.why, before.wake) != (verdict.why, verdict.wake):
+            if (before.guard, before.why, before.wake) != (guard, verdict.why, verdict.wake):
                 self.emit(deferred)
             return
         self.emit(CallAsked(**attrs.asdict(wanted, recurse=False)), deferred)

@@ -24,13 +24,21 @@ A message says the fault, what was expected, what was found and the remedy. Type
 of the library but values of a run: see `failures.py`.
 """
 
+from statecore.wording import visible
+
 
 class StatecoreError(Exception):
-    """Root of all errors below."""
+    """Root of all errors below. Each argument is one line of its text, whatever the names from outside in it hold."""
+
+    def __str__(self) -> str:
+        return "\n".join(visible(str(line)) for line in self.args)
 
 
 class DefinitionError(StatecoreError, TypeError):
     """A declaration that cannot be right. Raised at class creation; the message names culprit and remedy."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # in lines of its own: nothing in it comes from outside the program
 
 
 class BadInput(StatecoreError, ValueError):

@@ -12,6 +12,11 @@ from typing import Any
 import attrs
 
 
+def state_of(call: str) -> str:
+    """The state whose work a call is, or a plan: `state#entry`, `state#entry/part`."""
+    return call.rpartition("#")[0]
+
+
 def plan_of(call: str) -> str:
     """The plan that a call belongs to, as `state#entry`; the call itself where it belongs to none."""
     state, mark, rest = call.rpartition("#")
@@ -374,3 +379,22 @@ Event = (
     | Migrated | ForkedFrom | Erased | Purged | Switched
 )  # fmt: skip
 """The closed set of events."""
+
+
+@attrs.frozen
+class Turn:
+    """One stored row. `version`: of the stream after it. `position`: in the whole log. `head`: the chain's digest after
+    it.
+
+    `unreadable`: why its events could not be decoded and are (). Only `follow` and `read_many` give such a turn, since
+    a reader of many streams must get past it; `read` raises.
+    """
+
+    stream: str
+    version: int
+    at: float
+    cause: str
+    events: tuple[Event, ...]
+    position: int = 0
+    head: bytes = attrs.field(default=b"", repr=False)
+    unreadable: str = ""

@@ -10,18 +10,21 @@ from collections.abc import Sequence
 from statecore.errors import BadInput, NotPossible, UnknownRun
 from statecore.events import Erased, ForkedFrom, RunStarted
 from statecore.family import named_like_a_child
+from statecore.history import deciders
 from statecore.log import Append, Batch, Log, Turn
 from statecore.replay import rebuilt, turns_of
 from statecore.retention import SYSTEM
 from statecore.run import fold
+from statecore.saying import said
 
 
 async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, why: str) -> None:
     """Begin the run `new` with the first `at` events of `run`, at the time `now`.
 
-    Raises UnknownRun, Unreadable; BadInput where no turn ends at `at`, or the id is one of a child run; NotPossible where
-    the payloads are gone or the run was finished there; Conflict where `new` is there.
+    Raises UnknownRun, Unreadable; BadInput where no turn ends at `at`, the id is one of a child run, or who or why says
+    nothing; NotPossible where the payloads are gone or the run was finished there; Conflict where `new` is there.
     """
+    said(by, why)
     if not new or new.startswith(SYSTEM) or named_like_a_child(new):
         raise BadInput(
             f"a run cannot be called {new!r}, like the log's own or another's child: give it a name of its own"
@@ -32,14 +35,14 @@ async def fork(log: Log, run: str, at: int, new: str, now: float, *, by: str, wh
     if any(isinstance(event, Erased) for turn in turns for event in turn.events):
         raise NotPossible(f"the payloads of {run} were erased: a run cannot go on from values that are gone")
     shared = _until(turns, at)
-    said = ForkedFrom(_whose(turns[len(shared) :], run), at, by, why)
-    forked = fold(rebuilt(shared), (said,), now)
+    begun = ForkedFrom(deciders(turns)[len(shared) - 1], at, by, why)
+    forked = fold(rebuilt(shared), (begun,), now)
     if forked.outcome:
         raise NotPossible(
             f"{run} was {forked.outcome} at event {at}: fork it at an earlier one, from which it can go on"
         )
     copies = [Append(new, turn.version - len(turn.events), turn.events, turn.at, turn.cause) for turn in shared]
-    await log.append(Batch((*copies, Append(new, at, (said,), now, "Fork", forked.label))))
+    await log.append(Batch((*copies, Append(new, at, (begun,), now, "Fork", forked.label))))
 
 
 def _until(turns: Sequence[Turn], at: int) -> list[Turn]:
@@ -56,10 +59,3 @@ def _until(turns: Sequence[Turn], at: int) -> list[Turn]:
             f" {' or '.join(near)}"
         )
     return [turn for turn in turns if turn.version <= at]
-
-
-def _whose(rest: Sequence[Turn], run: str) -> str:
-    """Whose own the shared turns are: of a fork that is forked before it went its own way, those of the run that it shares
-    them with, by whose name they were decided.
-    """
-    return next((event.run for turn in rest for event in turn.events if isinstance(event, ForkedFrom)), run)

@@ -19,6 +19,9 @@ V_contra = TypeVar("V_contra", contravariant=True)
 
 Side = Literal["before", "after"]
 
+SWITCH = "switch"
+"""The name of the guard that keeps a specialist out of rotation: what it holds, somebody can let go."""
+
 
 @attrs.frozen
 class Question(Generic[V_co]):

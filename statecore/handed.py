@@ -6,9 +6,8 @@ from typing import Any
 
 import attrs
 
-from statecore.events import CallAsked, CallPlanned, CallStarted, Payload
+from statecore.events import CallAsked, CallPlanned, CallStarted, Payload, Turn
 from statecore.handover import SIGNAL, START
-from statecore.log import Turn
 from statecore.present import plain
 from statecore.run import Run
 from statecore.trail import Value

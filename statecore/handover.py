@@ -6,12 +6,9 @@ that is meant (`start` is the run's input), or written `Newest[T]`. What was rea
 contract and provenance in one.
 """
 
-import ast
 import inspect
-import textwrap
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -20,8 +17,9 @@ import attrs
 from statecore.chart import SIGNAL as SIGNAL
 from statecore.chart import START as START
 from statecore.chart import Arrow, Chart, replied
-from statecore.hints import is_class, named, spelled
+from statecore.hints import named, spelled
 from statecore.messages import members
+from statecore.unmade import unmade
 from statecore.versions import id_of, reads
 
 T = TypeVar("T")
@@ -150,31 +148,9 @@ def hints_of(chart: Chart, fn: Callable[..., Any], text: str) -> dict[str, Any]:
         hints = get_type_hints(fn, include_extras=True)
     except NameError as fault:
         chart.wrong(f"{text}: its annotations cannot be read ({fault}): define the types at module level")
-    if unmade := _unmade(fn):
-        chart.wrong(f"{text} would raise: {unmade}: give each field that has no default, and no other")
+    if gap := unmade(fn):
+        chart.wrong(f"{text} would raise where it returns {gap}: give each field that has no default, and no other")
     return hints
-
-
-@cache
-def _unmade(fn: Callable[..., Any]) -> str:
-    """A value that a function says it makes and that its class would not let it make: with a field left out, or one that
-    is not there. Seen in its text, where there is one.
-    """
-    try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(fn)))
-        known = inspect.getclosurevars(fn)
-    except (OSError, TypeError, ValueError, SyntaxError):
-        return ""
-    classes = {name: kind for name, kind in {**known.globals, **known.nonlocals}.items() if is_class(kind)}
-    for call in ast.walk(body):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in classes:
-            given = {keyword.arg: None for keyword in call.keywords if keyword.arg is not None}
-            if len(given) == len(call.keywords) and not any(isinstance(arg, ast.Starred) for arg in call.args):
-                try:
-                    inspect.signature(classes[call.func.id]).bind(*call.args, **given)
-                except TypeError as fault:
-                    return f"{ast.unparse(call):.80} ({fault})"
-    return ""
 
 
 def param_of(chart: Chart, text: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> Param:

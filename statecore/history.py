@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from statecore.events import Cancelled, Event, Finished, ForkedFrom, Migrated, Moved
-from statecore.log import Turn
+from statecore.events import Cancelled, Event, Finished, ForkedFrom, Migrated, Moved, Turn
 
 STEPS = 60
 """Steps of a path that a line shows, a repeated one counted once; of a longer path the first and the last half of so
@@ -40,6 +39,18 @@ def forked(turns: Iterable[Turn]) -> ForkedFrom | None:
     """What a run was forked from; None where it was not."""
     events = [event for turn in turns for event in turn.events if isinstance(event, ForkedFrom)]
     return events[-1] if events else None
+
+
+def deciders(turns: Sequence[Turn]) -> list[str]:
+    """For each turn the run that decided it. Of what a fork shares that is another, and all that derives from the name
+    of a run is its own: how long it waited for a further attempt, what its child runs are called.
+    """
+    found, decider = [], turns[-1].stream if turns else ""
+    for turn in reversed(turns):
+        found.append(decider)
+        if isinstance(turn.events[0], ForkedFrom):
+            decider = turn.events[0].run
+    return found[::-1]
 
 
 def finished(turns: Iterable[Turn]) -> float | None:

@@ -125,7 +125,7 @@ class Inbox:
         contract = self.pick([(each.name, each) for each in (first, *others)]) if others else None
         value = self.filled(contract or first, tagged=contract is not None)
         why = self.prompt("why? ")
-        self.say("", f"{ask.call.id} of {ask.run.id} is answered by {self.by}: {short(why)}")
+        self.say("", f"{ask.call.id} of {visible(ask.run.id)} is answered by {self.by}: {short(why)}")
         self.say(*paper(value, "", "    "))
         if self.prompt("send it (yes or no)? ") not in ("y", "yes"):
             self.say("not sent")

@@ -12,7 +12,7 @@ import attrs
 from statecore.call import Call
 from statecore.child import waiting
 from statecore.errors import BadInput, OlderLog, UnknownRun, Unreadable
-from statecore.events import ForkedFrom, Migrated, Moved, RunStarted, SignalRefused, SignalTaken
+from statecore.events import ForkedFrom, Migrated, RunStarted, SignalRefused, SignalTaken
 from statecore.family import ancestors, families
 from statecore.log import Log, StreamInfo, Turn
 from statecore.mailbox import beside, served
@@ -23,6 +23,7 @@ from statecore.registry import Registry
 from statecore.replay import Verdict, examine, rebuild, rebuilt, turns_of, until
 from statecore.retention import not_system, purged
 from statecore.run import Run
+from statecore.signals import Answer, NotTaken, Taken, told
 from statecore.sqlite import SqliteLog
 from statecore.workflow import Workflow
 
@@ -209,15 +210,18 @@ async def answered(database: Path, run: str, by: str, id: str) -> dict[str, Any]
     """What a run answered to the newest signal that `by` sent under this id."""
     async with reading(database) as log:
         for turn in reversed(await turns_of(log, run)):
-            match turn.events[0]:
-                case SignalRefused(by=sender, id=named, why=why) if (sender, named) == (by, id):
-                    return {"taken": False, "transitions": [], "states": [], "reply": None, "why": why}
-                case SignalTaken(by=sender, id=named, reply=reply) if (sender, named) == (by, id):
-                    moved = next(event for event in turn.events if isinstance(event, Moved))
-                    told = plain(reply) if reply else None
-                    where = {"transitions": list(moved.transitions), "states": list(moved.states)}
-                    return {"taken": True, **where, "reply": told, "why": ""}
+            signal = turn.events[0]
+            if isinstance(signal, SignalTaken | SignalRefused) and (signal.by, signal.id) == (by, id):
+                return _told(told(turn.events, plain))
     raise UnknownRun(f"{run} has no signal {id!r} of {by} in its log")
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    match answer:
+        case NotTaken(why=why):
+            return {"taken": False, "transitions": [], "states": [], "reply": None, "why": why}
+        case Taken(transitions=fired, states=states, reply=reply):
+            return {"taken": True, "transitions": list(fired), "states": list(states), "reply": reply, "why": ""}
 
 
 async def verified(database: Path, prefix: str | None, known: Iterable[type[Workflow[Any]]]) -> Verdict:

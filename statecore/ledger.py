@@ -8,7 +8,17 @@ from collections.abc import Iterable
 
 import attrs
 
-from statecore.events import CallCompleted, CallFailed, CallRefused, CallStarted, CallUnknown, Cancelled, Event, Moved
+from statecore.events import (
+    CallCompleted,
+    CallFailed,
+    CallRefused,
+    CallStarted,
+    CallUnknown,
+    Cancelled,
+    Event,
+    Moved,
+    state_of,
+)
 
 
 @attrs.define
@@ -101,5 +111,5 @@ class Ledger:
 
     def _leave(self, run: str, states: set[str] | None) -> None:
         for call in list(self._flying.get(run, ())):
-            if states is None or call.rpartition("#")[0] in states:
+            if states is None or state_of(call) in states:
                 self._land(run, call)

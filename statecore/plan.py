@@ -22,6 +22,7 @@ from statecore.guard import Guard
 from statecore.hints import named, spelled
 from statecore.schedule import Graph, Node
 from statecore.specialist import I, O, Specialist
+from statecore.wording import times
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -294,9 +295,9 @@ def broken(nodes: Sequence[Node], plan: Plan) -> Broke | None:
     if twice := tuple(id for id, count in counts.items() if count > 1):
         return Broke("unique ids", f"expected one part of each id, found several called {_named(twice)}", twice)
     if len(nodes) < plan.at_least:
-        return Broke("at least", f"expected at least {plan.at_least} in the plan, found {len(nodes)}")
+        return Broke("at least", f"expected at least {times(plan.at_least, 'part')}, found {len(nodes)}")
     if len(nodes) > plan.at_most:
-        return Broke("at most", f"expected at most {plan.at_most} parts, found {len(nodes)}")
+        return Broke("at most", f"expected at most {times(plan.at_most, 'part')}, found {len(nodes)}")
     if lost := {node.part: each for node in nodes for each in node.after if each not in counts}:
         said = ", ".join(f"`{id}` waits for `{each}`" for id, each in list(lost.items())[:SHOWN])
         return Broke("known dependency", f"{said}, which is no part", tuple(lost))
@@ -305,7 +306,9 @@ def broken(nodes: Sequence[Node], plan: Plan) -> Broke | None:
         return Broke("acyclic", f"these wait for each other: {' after '.join((*ring, ring[0]))}", ring)
     if len(chain := graph.longest()) > plan.depth:
         return Broke(
-            "depth", f"expected at most {plan.depth} parts in a chain, found {len(chain)}: {_named(chain)}", chain
+            "depth",
+            f"expected at most {times(plan.depth, 'part')} in a chain, found {len(chain)}: {_named(chain)}",
+            chain,
         )
     for rule in plan.rules:
         if found := rule.broken(graph):

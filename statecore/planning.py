@@ -24,6 +24,7 @@ from statecore.events import (
     Planned,
     part_of,
     plan_of,
+    state_of,
 )
 from statecore.failures import Answer, Broken, Conflicting, Failure, Incomplete, PlanRefused, printable, told
 from statecore.hints import named
@@ -96,7 +97,7 @@ def fail(turn: "_Turn", plan: str, failure: Failure, output: Payload | None = No
         failure = Broken("the plan", f"its {type(failure).__name__} cannot be stored: {told(fault)}")
         packed = turn.pack(failure)
     turn.emit(CallFailed(plan, packed, output=output, untouched=failure.nothing_happened))
-    turn.fire(_state(plan), Failed, failure)
+    turn.fire(state_of(plan), Failed, failure)
 
 
 # -- starting
@@ -155,7 +156,7 @@ def _start(turn: "_Turn", plan: str, progress: Progress) -> None:
     """The part that is due next."""
     id = progress.next
     assert id is not None
-    of, call, planned = turn.machine.plans[_state(plan)], f"{plan}/{id}", progress.parts[id]
+    of, call, planned = turn.machine.plans[state_of(plan)], f"{plan}/{id}", progress.parts[id]
     work, reads, request = of.plan.part(id, planned.type), progress.reads, planned.request
     if planned.request is None:
         function = of.gives[id]
@@ -207,7 +208,7 @@ def _results(turn: "_Turn", inner: Inner, progress: Progress, stands: frozenset[
 
 def _conclude(turn: "_Turn", plan: str, progress: Progress) -> None:
     """All that could run has ended."""
-    of = turn.machine.plans[_state(plan)]
+    of = turn.machine.plans[state_of(plan)]
     if progress.failed and progress.on_failure == "continue":
         fail(turn, plan, _live(turn, min(progress.failed.values())))
         return
@@ -225,7 +226,7 @@ def _conclude(turn: "_Turn", plan: str, progress: Progress) -> None:
         fail(turn, plan, Incomplete(named(of.plan.complete), items), payload)
     else:
         turn.emit(_made_of(turn, Assembled(plan, payload, tuple((each.part, each.why) for each in missing), reads)))
-        turn.fire(_state(plan), Completed, payload.live)
+        turn.fire(state_of(plan), Completed, payload.live)
 
 
 def _settled(turn: "_Turn", plan: Plan, call: str, progress: Progress) -> list[ConflictSettled]:
@@ -289,7 +290,7 @@ def _assembled(
 def _made_of(turn: "_Turn", assembled: Assembled) -> Assembled:
     """With what travels beside the values that it was made of."""
     values = [turn.run.value_at(id) for id in assembled.reads]
-    parts = [value for value in values if value.part and value.by == _state(assembled.call)]
+    parts = [value for value in values if value.part and value.by == state_of(assembled.call)]
     return attrs.evolve(
         assembled,
         trusted=DERIVED if all(value.trusted for value in values) else "",
@@ -334,10 +335,6 @@ def _broken(function: Filled | None, error: Exception) -> Broken:
 
 def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {told(error)}"
-
-
-def _state(plan: str) -> str:
-    return plan.rpartition("#")[0]
 
 
 def first(

@@ -17,11 +17,12 @@ from statecore.events import (
     ForkedFrom,
     Moved,
     Payload,
+    Turn,
+    state_of,
 )
+from statecore.guard import SWITCH
 from statecore.history import finished, forked, path, shortened
-from statecore.log import Turn
 from statecore.run import Run
-from statecore.switches import disabled
 from statecore.wait import Timer, spoken
 from statecore.wording import aligned, moment, short, summary, times, took, typed, visible, where
 
@@ -142,7 +143,7 @@ def _comes(run: Run, call: Call, options: str, now: float | None) -> str:
             return f"{call.id}: attempt {call.attempt + 1} of {call.specialist} at {moment(call.wake or 0)}"
         case CallState.DEFERRED:
             name = typed(call.specialist.partition("@")[0])
-            off = call.why.startswith(disabled(name))
+            off = call.guard == SWITCH
             until = (
                 " when it is enabled" if off else f" at {moment(call.wake)}" if call.wake else " when another call ends"
             )
@@ -231,7 +232,7 @@ def _begun(run: str, turns: Iterable[Turn]) -> list[str]:
         elif isinstance(event, CallCompleted | CallFailed):
             open_.pop(event.call, None)
         elif isinstance(event, Moved):
-            open_ = {call: begun for call, begun in open_.items() if call.rpartition("#")[0] not in event.left}
+            open_ = {call: begun for call, begun in open_.items() if state_of(call) not in event.left}
         elif isinstance(event, ForkedFrom):
             open_ = {call: begun for call, begun in open_.items() if begun.effect != "once"}
             found = [_child(run, begun) for begun in open_.values()]

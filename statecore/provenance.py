@@ -13,9 +13,9 @@ import attrs
 
 from statecore.call import Call
 from statecore.errors import UnknownCall
-from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken
+from statecore.events import Assembled, CallCompleted, CallFailed, Event, Moved, SignalTaken, Turn, state_of
 from statecore.handover import SIGNAL, START
-from statecore.log import Turn
+from statecore.history import deciders
 from statecore.present import plain
 from statecore.run import Draft, Run
 from statecore.trail import Value
@@ -56,10 +56,10 @@ class Origin:
         return {START: "the input", SIGNAL: "a signal"}.get(self.value.by) or self.call or self.value.by
 
 
-def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
+def origins(run: str, turns: Sequence[Turn]) -> tuple[Run, tuple[Origin, ...]]:
     """The run that turns lead to, and how each of its values came about, in the order of their ids."""
     draft, found, entered = Draft(Run(id=run), 0.0), list[Origin](), dict[str, dict[str, Any]]()
-    for turn in turns:
+    for turn, decider in zip(turns, deciders(turns), strict=True):
         draft.at, first = turn.at, draft.seq
         for event in turn.events:
             call = draft.calls.get(getattr(event, "call", ""))
@@ -67,7 +67,7 @@ def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
             while len(found) < len(draft.values) + len(draft.new):
                 value = draft.value_at(len(found))
                 why = entered.get(value.by, {}) if value.by not in (START, SIGNAL) else {}
-                found.append(Origin(run, draft.seq, turn.at, value, **_made(event, call), **why))
+                found.append(Origin(run, draft.seq, turn.at, value, **_made(event, call, decider), **why))
             if isinstance(event, Moved) and event.transitions:
                 on = found[-1].event if found and found[-1].event > first else 0
                 entered |= {state: {"moved": event.transitions, "on": on} for state in event.entered}
@@ -75,11 +75,12 @@ def origins(run: str, turns: Iterable[Turn]) -> tuple[Run, tuple[Origin, ...]]:
     return whole, tuple(attrs.evolve(each, value=whole.values[each.value.id]) for each in found)
 
 
-def _made(event: Event, call: Call | None) -> dict[str, Any]:
+def _made(event: Event, call: Call | None, decider: str) -> dict[str, Any]:
+    """`decider`: the run under whose name it was done, and which a child is called after."""
     match event:
         case CallCompleted() | CallFailed() if call is not None:
             receipt = isinstance(event, CallCompleted) and call.effect != "pure"
-            child = call.child if call.kind == "workflow" else ""
+            child = attrs.evolve(call, run=decider).child if call.kind == "workflow" else ""
             return {"call": call.id, "effect": call.effect, "receipt": receipt, "by": event.by, "child": child}
         case CallFailed(call=id) | Assembled(call=id):
             return {"call": id}
@@ -123,7 +124,7 @@ class Trace:
         run, found = self._runs[self.run]
         if not self.call:
             return [found[-1].key]
-        gave = [each.key for each in found if self.call in (each.call, each.call.rpartition("#")[0])]
+        gave = [each.key for each in found if self.call in (each.call, state_of(each.call))]
         if gave:
             return gave
         for call in run.calls.values():
@@ -166,14 +167,17 @@ class Trace:
         return self._runs[key[0]][1][key[1]]
 
     def untrusted(self) -> Origin | None:
-        """The first event that nothing vouched for on its way here: where what is wrong may have come in."""
-        reached, todo = dict[Key, Origin](), self.ends()
+        """Where what is wrong may have come in: a value that nothing vouched for on its way here, and that was made of
+        none such. Of several the one listed first: which of them is older, no clock of two runs can say.
+        """
+        reached, todo = set[Key](), self.ends()
         while todo:
             key = todo.pop()
             if key not in reached and not (origin := self._at(key)).value.trusted:
-                reached[key] = origin
+                reached.add(key)
                 todo += self.sources(origin)
-        return min(reached.values(), key=lambda origin: (origin.at, origin.event), default=None)
+        first = (each for each in self.origins() if each.key in reached and reached.isdisjoint(self.sources(each)))
+        return next(first, None)
 
     # -- in words
 

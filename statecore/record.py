@@ -22,9 +22,10 @@ from statecore.events import (
     ForkedFrom,
     Moved,
     Payload,
+    Turn,
     plan_of,
+    state_of,
 )
-from statecore.log import Turn
 from statecore.wording import aligned, short, summary, times, visible
 
 STATUSES = ("completed", "failed", "skipped", "in progress", "pending", "stopped")
@@ -99,7 +100,7 @@ def _note(found: dict[str, Record], event: Event) -> None:
 def _over(known: Record, event: Moved | Finished | Assembled) -> bool:
     if isinstance(event, Assembled):
         return known.plan == event.call
-    return isinstance(event, Finished) or known.plan.rpartition("#")[0] in event.left
+    return isinstance(event, Finished) or state_of(known.plan) in event.left
 
 
 def changed(known: Record, event: Event) -> Record:

@@ -40,6 +40,7 @@ from statecore.events import (
 )
 from statecore.guard import Defer, Guard, Pass, Refuse, Side
 from statecore.guard import Verdict as Said
+from statecore.history import deciders
 from statecore.log import Flaw, KeepsCheckpoints, Log, Turn
 from statecore.messages import Cancel, Completed, Elapsed, Failed, Input, Interrupted, Signal, Start
 from statecore.registry import Registry
@@ -47,7 +48,7 @@ from statecore.retention import not_system, purged
 from statecore.run import Draft, Run, fold, replay
 from statecore.standing import moved
 from statecore.telling import said
-from statecore.wording import moment, short
+from statecore.wording import moment, short, visible
 from statecore.workflow import Machine
 
 
@@ -155,13 +156,13 @@ async def examine(log: Log, registry: Registry, run: str | None = None) -> Verdi
     flaws = await log.verify(run)
     names = [run] if run else await _readable(log, flaws)
     if run and (found := (await purged(log)).get(run)):
-        return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: f"{run} {gone(*found)}"})
+        return Verdict(tuple(flaw for flaw in flaws if flaw.version is not None), 1, {run: gone(*found)})
     skipped = {}
     for name in names:
         try:
             turns = await turns_of(log, name)
             if any(isinstance(event, Erased) for turn in turns for event in turn.events):
-                skipped[name] = f"{name} has no payloads any more: they were erased"
+                skipped[name] = "has no payloads any more: they were erased"
                 continue
             flaws += misfits(await checkpoints_of(log, name), turns)
             wrong, undecided = decided_otherwise(turns, registry)
@@ -208,9 +209,9 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
     by that of its time, of a fork what it shares as the turns of the run that decided them. And why some could not be
     decided again, "" where all could.
     """
-    deciders = _deciders(turns)
-    run, undecided, flaws = Run(id=deciders[0]), "", list[Flaw]()
-    for place, (turn, decider) in enumerate(zip(turns, deciders, strict=True)):
+    named = deciders(turns)
+    run, undecided, flaws = Run(id=named[0]), "", list[Flaw]()
+    for place, (turn, decider) in enumerate(zip(turns, named, strict=True)):
         if run.id != decider:
             run = replay(decider, ((before.at, before.events) for before in turns[:place]))
         try:
@@ -221,22 +222,12 @@ def decided_otherwise(turns: Sequence[Turn], registry: Registry) -> tuple[list[F
         try:
             machine = registry.of(after)
         except UnknownWorkflow as error:
-            undecided = undecided or str(error)
+            undecided = undecided or str(error).removeprefix(f"{visible(decider)} ")
         else:
             if why := _difference(machine, run, turn):
                 flaws.append(Flaw(turn.stream, turn.version, why))
         run = after
     return flaws, undecided
-
-
-def _deciders(turns: Sequence[Turn]) -> list[str]:
-    """Which run decided each turn: what is derived from its name (how long it waits for a further attempt) is its own."""
-    found, decider = [], turns[-1].stream
-    for turn in reversed(turns):
-        found.append(decider)
-        if isinstance(turn.events[0], ForkedFrom):
-            decider = turn.events[0].run
-    return found[::-1]
 
 
 def _difference(machine: Machine, run: Run, turn: Turn) -> str:

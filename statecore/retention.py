@@ -15,6 +15,7 @@ from statecore.errors import BadInput, Conflict, LogError, NotPossible, UnknownR
 from statecore.events import Erased, Purged
 from statecore.family import ancestors, descendants, families
 from statecore.log import Append, Batch, Log, StreamInfo, Turn
+from statecore.saying import said
 
 SYSTEM = "system/"
 """Streams that are no runs begin so."""
@@ -45,8 +46,10 @@ async def erase(log: Log, run: str, at: float, *, by: str, why: str) -> None:
     """Take the payloads of a finished run and of its child runs out of the log, and rewrite its file without them.
     Again: only rewrite it.
 
-    Raises UnknownRun, NotPossible where the run goes on, LogError where the file cannot be rewritten now.
+    Raises UnknownRun, NotPossible where the run goes on, LogError where the file cannot be rewritten now; BadInput
+    where who or why says nothing.
     """
+    said(by, why)
     info = next((info for info in await log.streams() if info.name == run), None)
     if info is None or run.startswith(SYSTEM):
         raise UnknownRun(f"no run {run} in this log: `statecore runs` lists those that are there")
@@ -72,7 +75,9 @@ async def purge(log: Log, older: float, at: float, *, by: str, why: str) -> list
     """Take the runs out of the log that were finished more than `older` seconds before `at`; their ids.
 
     A run goes with its child runs, when all of them are old enough: until then one may be asked for by the other.
+    Raises BadInput where who or why says nothing.
     """
+    said(by, why)
     found = families(not_system(await log.streams()))
     old = [info for family in found if all(_old(info, at - older) for info in family) for info in family]
     for start in range(0, len(old), TOGETHER):

@@ -44,6 +44,7 @@ from statecore.events import (
     TimerSet,
     part_of,
     plan_of,
+    state_of,
 )
 from statecore.handover import SIGNAL, START
 from statecore.schedule import Progress
@@ -230,7 +231,7 @@ class Draft:
         """A call has its outcome."""
         call, progress = self.calls.pop(id, None), self.progress(plan_of(id)) if self.plans else None
         part = part_of(id) if progress is not None else ""
-        value = self.value(call.state if call else _state(id), payload, call, warnings, trusted, part)
+        value = self.value(call.state if call else state_of(id), payload, call, warnings, trusted, part)
         if progress is not None:
             progress.land(part, value, failed=failed)
 
@@ -286,7 +287,7 @@ def _moved(draft: Draft, event: Moved) -> None:
         left = set(event.left)
         draft.calls = {id: call for id, call in draft.calls.items() if call.state not in left}
     if draft.plans:
-        draft.plans = {id: plan for id, plan in draft.plans.items() if _state(id) not in event.left}
+        draft.plans = {id: plan for id, plan in draft.plans.items() if state_of(id) not in event.left}
     if draft.timers:
         draft.timers = {state: timer for state, timer in draft.timers.items() if state not in event.left}
 
@@ -310,7 +311,7 @@ def _changed(draft: Draft, call: str, **changes: Any) -> None:
 
 
 def _call_deferred(draft: Draft, event: CallDeferred) -> None:
-    _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why)
+    _changed(draft, event.call, status=CallState.DEFERRED, wake=event.wake, why=event.why, guard=event.guard)
 
 
 def _call_refused(draft: Draft, event: CallRefused) -> None:
@@ -338,11 +339,11 @@ def _call_failed(draft: Draft, event: CallFailed) -> None:
 def _plan_failed(draft: Draft, event: CallFailed, progress: Progress) -> None:
     """The failure of the part that stopped the plan in this turn becomes that of the state, and is no second value."""
     last = draft.value_at(len(draft.values) + len(draft.new) - 1)
-    stopped = progress.on_failure != "continue" and last.part and last.by == _state(event.call)
+    stopped = progress.on_failure != "continue" and last.part and last.by == state_of(event.call)
     if stopped and last.payload == event.failure:
         draft.newest[last.by, last.payload.contract] = last
     else:
-        draft.value(_state(event.call), event.failure)
+        draft.value(state_of(event.call), event.failure)
 
 
 def _planned(draft: Draft, event: Planned) -> None:
@@ -358,7 +359,7 @@ def _call_planned(draft: Draft, event: CallPlanned) -> None:
 
 def _assembled(draft: Draft, event: Assembled) -> None:
     draft.plans.pop(event.call)
-    made = (_state(event.call), event.value, "", 0, event.fallback, event.reads, event.warnings, event.trusted)
+    made = (state_of(event.call), event.value, "", 0, event.fallback, event.reads, event.warnings, event.trusted)
     draft.keep(Value(len(draft.values) + len(draft.new), *made))
 
 
@@ -435,10 +436,6 @@ def _forked_from(draft: Draft, event: ForkedFrom) -> None:
 
 def _noted(draft: Draft, event: CallLate | ConflictSettled | SignalRefused | Erased | Purged | Switched) -> None:
     """Recorded, and nothing fires."""
-
-
-def _state(call: str) -> str:
-    return call.rpartition("#")[0]
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Run))

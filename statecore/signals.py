@@ -3,12 +3,12 @@
 Both are read from the turn that the signal led to, so a signal that is sent again under its id is told the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
-from statecore.events import Event, Moved, SignalRefused, SignalTaken
+from statecore.events import Event, Moved, Payload, SignalRefused, SignalTaken
 from statecore.workflow import Machine
 
 
@@ -32,13 +32,18 @@ Answer = Taken | NotTaken
 
 
 def heard(machine: Machine, events: Sequence[Event]) -> Answer:
-    """The answer to the signal that a turn begins with."""
+    """The answer to the signal that a turn begins with, its reply as an object."""
+    return told(events, machine.read)
+
+
+def told(events: Sequence[Event], read: Callable[[Payload], Any]) -> Answer:
+    """The same, its reply as `read` has it."""
     match events[0]:
         case SignalRefused(why=why):
             return NotTaken(why)
         case SignalTaken(reply=reply):
             moved = next(event for event in events if isinstance(event, Moved))
-            live = machine.read(reply) if reply else None
+            live = read(reply) if reply else None
             return Taken(moved.transitions, moved.states, live)
         case other:
             raise LookupError(f"a turn that begins with {type(other).__name__} answers no signal")

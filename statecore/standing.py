@@ -20,8 +20,10 @@ from statecore.handover import Param
 from statecore.migration import Migration
 from statecore.person import Person
 from statecore.run import Run, called, evolve
+from statecore.saying import said
 from statecore.specialist import Specialist
 from statecore.table import Config
+from statecore.wording import visible
 from statecore.workflow import Machine
 
 
@@ -49,23 +51,24 @@ def migrated(machine: Machine, run: Run, *, by: str, why: str) -> Migrated:
         )
     event = moved(machine, run, dict(migration.states), by, why)
     if faults := [*stuck(machine, evolve(run, event, run.at))]:
-        raise NotPossible(f"{run.id} could not go on with {target}: {'; '.join(faults)}")
+        raise NotPossible(*f"{visible(run.id)} could not go on with {target}: {'; '.join(faults)}".split("\n"))
     return event
 
 
 def migrating(machine: Machine, runs: Iterable[Run], at: float, *, by: str, why: str) -> list[tuple[Migrated, Run]]:
     """What is recorded for each of several runs, and the run as it is then. Raises NotPossible, naming every run that
-    could not go on.
+    could not go on; BadInput where who or why says nothing.
     """
-    moves, refused = [], []
+    said(by, why)
+    moves, refused = list[tuple[Migrated, Run]](), list[str]()
     for run in runs:
         try:
             event = migrated(machine, run, by=by, why=why)
             moves.append((event, evolve(run, event, at)))
         except NotPossible as reason:
-            refused.append(str(reason))
+            refused += reason.args
     if refused:
-        raise NotPossible("\n".join(refused))
+        raise NotPossible(*refused)
     return moves
 
 

@@ -12,10 +12,11 @@ import attrs
 from statecore.errors import BadInput, UnknownRun
 from statecore.events import Switched
 from statecore.failures import Failure
-from statecore.guard import Defer, Pass, Question, Refuse, Side, Verdict
+from statecore.guard import SWITCH, Defer, Pass, Question, Refuse, Side, Verdict
 from statecore.ledger import Ledger
 from statecore.log import Append, Batch, Log
 from statecore.retention import SYSTEM
+from statecore.saying import said
 
 SWITCHES = f"{SYSTEM}specialists"
 
@@ -25,7 +26,7 @@ class Switches:
     """`off`: the decision by which each name is out of rotation. A guard, to be asked before all others."""
 
     off: dict[str, Switched] = attrs.field(factory=dict)
-    name: str = "switch"
+    name: str = SWITCH
     side: Side = "before"
     fails: tuple[type[Failure], ...] = ()
 
@@ -33,13 +34,8 @@ class Switches:
         decision = self.off.get(question.specialist.partition("@")[0])
         if decision is None:
             return Pass()
-        why = f"{disabled(decision.specialist)} {decision.by}: {decision.why}"
+        why = f"{decision.specialist} was disabled by {decision.by}: {decision.why}"
         return Refuse(why) if question.fallback else Defer(why)
-
-
-def disabled(specialist: str) -> str:
-    """How the reason begins for which a call of it is held."""
-    return f"{specialist} was disabled by"
 
 
 async def switches(log: Log) -> Switches:
@@ -49,6 +45,7 @@ async def switches(log: Log) -> Switches:
 
 async def switch(log: Log, specialist: str, on: bool, at: float, *, by: str, why: str) -> bool:
     """Record a decision; False where it was so already. `specialist`: its name without version. Raises BadInput."""
+    said(by, why)
     if not specialist.isidentifier():
         raise BadInput(f"expected the name of a specialist without its version, found {specialist!r}")
     before = await _decisions(log)

@@ -32,8 +32,8 @@ from statecore.events import (
     Switched,
     TimerFired,
     TimerSet,
+    Turn,
 )
-from statecore.log import Turn
 from statecore.wording import SUMMARY, clock, moment, short, summary, times, took, visible, where
 
 

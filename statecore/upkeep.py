@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from statecore import retention, transfer
+from statecore import retention, saying, transfer
 from statecore.clock import Clock, SystemClock
 from statecore.errors import BadInput, LogHeld
 from statecore.log import Log
@@ -21,9 +21,6 @@ from statecore.sqlite import SqliteLog
 from statecore.switches import switch
 
 Request = dict[str, Any]
-
-SAID = {"by": "the name of who says so", "why": "the reason"}
-"""What is recorded with every request that changes something, and may not be left empty."""
 
 GLANCE, TRIES = 0.05, 100
 """Seconds between two tries of a log that is held and whose holder does not answer yet, and how many there are."""
@@ -106,14 +103,11 @@ def _text(request: Request, name: str) -> str:
 
 def said(request: Request) -> dict[str, str]:
     """Who asks for something, and why: both in words. Raises BadInput."""
-    return {name: words(request, name) for name in SAID}
+    return {name: words(request, name) for name in saying.SAID}
 
 
 def words(request: Request, name: str) -> str:
-    value = request.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"expected `{name}` to be {SAID[name]}, found {value!r}")
-    return value
+    return saying.words(name, request.get(name))
 
 
 DO: dict[str, Callable[[Log, Clock, Request], Awaitable[list[str]]]] = {

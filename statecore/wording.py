@@ -5,9 +5,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from statecore.events import (
-    Payload,
-)
+from statecore.events import Payload
 
 SUMMARY = 100
 """Characters of a payload that a line shows."""

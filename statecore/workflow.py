@@ -22,7 +22,7 @@ from statecore.person import Person
 from statecore.plan import AT_LEAST, Part, Plan
 from statecore.planhandover import PlanOf
 from statecore.scan import scan
-from statecore.table import Table, compile_table, digest
+from statecore.table import Table, compile_table, digest, payload_types
 from statecore.versions import id_of, name_of, reads, split
 from statecore.wait import Span
 
@@ -59,9 +59,10 @@ class Machine:
         return self.contracts.get(id_of(cls))
 
     @property
-    def signals(self) -> tuple[str, ...]:
-        """The names of the contracts that transitions wait for as a signal."""
-        return tuple(letter.type for letter in self.table.letters if letter.of is None)
+    def signals(self) -> tuple[Contract[Any], ...]:
+        """The contracts that transitions wait for as a signal."""
+        types = payload_types(self.chart)
+        return tuple(contract_of(types[letter]) for letter in self.table.letters if letter.of is None)
 
     def signal(self, stored: str) -> Contract[Any] | None:
         """The contract under which a stored signal is read; None where no transition ever waits for one of its kind."""
@@ -83,12 +84,15 @@ class Machine:
 
     def reader(self, stored: str, wants: type = object) -> Contract[Any] | None:
         """The contract under which a stored value is read as a `wants`: its own, or another version of it to which
-        upcasters lead. None: there is none.
+        upcasters lead. None: there is none, which is remembered only of the contracts here, since anybody may send a
+        signal of any name.
         """
-        if (stored, wants) not in self._readers:
-            fit = (each for each in self.versions(stored, wants) if reads(each.cls, stored))
-            self._readers[stored, wants] = next(fit, None)
-        return self._readers[stored, wants]
+        if (stored, wants) in self._readers:
+            return self._readers[stored, wants]
+        found = next((each for each in self.versions(stored, wants) if reads(each.cls, stored)), None)
+        if found is not None or stored in self.contracts:
+            self._readers[stored, wants] = found
+        return found
 
     def fits(self, param: Param, by: str, stored: str) -> bool:
         """Whether a parameter may be filled with what a state gave."""

@@ -67,10 +67,13 @@ class Triaging(Workflow[Ticket], version="1"):
     gave_up = any_state.to(failed, on=Failed)
 
 
-class Hasty(Workflow[Ticket], version="1"):
-    """One attempt, and little time."""
+HOUR = 3600.0
 
-    triaging = State(triage, initial=True, timeout=0.2)
+
+class Bounded(Workflow[Ticket], version="1"):
+    """One attempt, and an hour for it."""
+
+    triaging = State(triage, initial=True, timeout=HOUR)
     triaged = State(final=True)
     late = State(final=True, outcome="failed")
     failed = State(final=True, outcome="failed")

@@ -512,7 +512,7 @@ def test_what_a_run_is_made_of_is_pinned_to_the_meaning_of_its_fold() -> None:
         "Value": ["id", "by", "payload", "specialist", "attempt", "fallback", "reads", "warnings", "trusted", "part"],
         "Payload": ["contract", "data"],
         "Call": ["run", "id", "specialist", "attempt", "rank", "effect", "request", "reads", "status", "since",
-                 "wake", "cuts", "faults", "why", "untouched", "kind", "type", "copied", "renamed"],
+                 "wake", "cuts", "faults", "why", "untouched", "kind", "type", "copied", "guard", "renamed"],
         "Progress": ["count", "width", "on_failure", "reads", "parts", "waits", "ready", "done", "failed", "skipped"],
         "CallPlanned": ["call", "type", "after", "request", "expects", "needed", "answers", "says"],
         "Timer": ["state", "due", "since"],

@@ -27,7 +27,7 @@ from statecore.sqlite import SqliteLog
 from statecore.testing import Garbage, payload, play, survives, table_text
 from tests.desk import Desk, ended, environment, process
 from tests.messages_server import Api, Says, fault, said
-from tests.shop import Hasty, Inquiry, Reply, Replying, Ticket, Triage, Triaging, reply, triage
+from tests.shop import HOUR, Bounded, Inquiry, Reply, Replying, Ticket, Triage, Triaging, reply, triage
 
 CANARY = "sk-ant-canary-0123456789"
 LEAK = Ticket("it leaks", "since it rains")
@@ -255,10 +255,22 @@ async def test_thoughts_before_an_answer_are_not_read(api: Api) -> None:
     assert run.result == payload(Triage("bug", 0.9))
 
 
-async def test_the_time_of_a_state_bounds_its_model(api: Api) -> None:
-    """The request goes down with the attempt."""
+async def test_the_time_of_a_state_bounds_its_model(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request goes down with the attempt. The hour is over once the request is there, however long that took."""
     api.says = [Says(hangs=True)]
-    run, events = await ran(Hasty)
+    bounds, real = list[asyncio.Timeout](), asyncio.timeout
+
+    def timeout(delay: float | None) -> asyncio.Timeout:
+        made = real(delay)
+        bounds.extend([made] if delay == HOUR else [])
+        return made
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
+    running = asyncio.create_task(ran(Bounded))
+    await api.came.wait()
+    [bound] = bounds
+    bound.reschedule(asyncio.get_running_loop().time())
+    run, events = await running
     assert run.config.states == ("late",) and failures(events) == ["TimedOut"]
     await hung_up(api)
 

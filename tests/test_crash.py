@@ -188,7 +188,7 @@ async def test_killed_at_every_pass_of_a_named_place(point: Point, mortal: Morta
 
 
 async def test_killed_while_it_recovers_and_again(mortal: Mortal, tmp_path: Path) -> None:
-    """Row 8: a worker dies with every call in flight, the next one at each open call that it finds, and the one
+    """A worker dies with every call in flight, the next one at each open call that it finds, and the one
     after that as well.
     """
     died = Counter[int]()

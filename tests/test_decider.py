@@ -136,7 +136,7 @@ def begun(workflow: Any, guards: Sequence[Guard[Any]] = ()) -> Story:
 
 
 def test_the_same_inputs_are_decided_the_same_a_hundred_times() -> None:
-    """A1: the decider is a function; a hundred runs of one story give one sequence of decisions, to the byte."""
+    """The decider is a function; a hundred runs of one story give one sequence of decisions, to the byte."""
 
     def told() -> bytes:
         story = begun(line(Crew()))
@@ -149,7 +149,7 @@ def test_the_same_inputs_are_decided_the_same_a_hundred_times() -> None:
 
 
 def test_every_prefix_rebuilds_to_the_run_as_it_was_then() -> None:
-    """A8, A9: cut after any event, the fold of what is left equals the run that was live there, from bytes and
+    """Cut after any event, the fold of what is left equals the run that was live there, from bytes and
     without a class.
     """
     story = begun(twin(Crew(), right=[]))
@@ -236,8 +236,8 @@ def test_a_run_of_another_fingerprint_is_not_touched() -> None:
     ],
 )
 def test_each_failure_has_its_own_target(outcome: Any, target: str) -> None:
-    """A3: a declared failure goes where its own transition leads, an undeclared one is Crashed, and prose is
-    Rejected (B2).
+    """A declared failure goes where its own transition leads, an undeclared one is Crashed, and prose is
+    Rejected.
     """
     story = begun(typed(Crew()))
     story.give(attrs.evolve(outcome, call="working#1", attempt=1))
@@ -317,7 +317,7 @@ def test_a_person_who_says_not_done_moves_the_chart() -> None:
         assert story.config == target
 
 
-# -- A4: never stuck
+# -- never stuck
 
 NAN = float("nan")
 
@@ -451,7 +451,7 @@ WHERE = [(chart, state) for chart, states in STATES.items() for state in states]
 @pytest.mark.parametrize(("chart", "state"), WHERE)
 @pytest.mark.parametrize("kind", [kind for kind in OUTCOMES if kind != "good"])
 def test_every_outcome_in_every_state_ends_or_rests(chart: str, state: str, kind: str) -> None:
-    """A4: whatever a specialist answers, once or for ever, the run comes to a declared end or a visible rest."""
+    """Whatever a specialist answers, once or for ever, the run comes to a declared end or a visible rest."""
     for times in (1, 1000):
         left = itertools.count()
 
@@ -465,7 +465,7 @@ def test_every_outcome_in_every_state_ends_or_rests(chart: str, state: str, kind
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_every_answer_of_a_guard_ends_or_rests(chart: str, state: str, side: Any, answer: str) -> None:
-    """A4: whatever a guard answers, of the state or of the engine, once or for ever, before or after, attempt or
+    """Whatever a guard answers, of the state or of the engine, once or for ever, before or after, attempt or
     retry.
     """
     for times, own in itertools.product((1, 1000), (True, False)):
@@ -483,7 +483,7 @@ def test_every_answer_of_a_guard_ends_or_rests(chart: str, state: str, side: Any
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_mix_of_faults_ends_or_rests(data: st.DataObject) -> None:
-    """A4 and O3: outcomes of all kinds, guards of all minds, cuts, signals, late and repeated outcomes, in any
+    """Outcomes of all kinds, guards of all minds, cuts, signals, late and repeated outcomes, in any
     order.
     """
     guards = [Says("a", "before", [ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))] for _ in range(4)] + [Pass()])]
@@ -589,7 +589,7 @@ def test_an_outcome_of_the_primary_is_not_taken_for_that_of_the_fallback() -> No
 
 
 def test_outcomes_of_two_regions_are_taken_as_they_come() -> None:
-    """O3: either order leads to the same end; the log fixes which it was."""
+    """Either order leads to the same end; the log fixes which it was."""
     for first, second in itertools.permutations(("pulling", "pushing")):
         story = begun(twin(Crew()))
         story.give(good(story.call("fetching")))
@@ -694,7 +694,7 @@ def test_a_settled_call_is_not_tried_again() -> None:
 
 
 def test_attempts_are_bounded_and_their_waits_are_in_the_log() -> None:
-    """E7: three attempts of the primary, three of the fallback, then the chart; no wait is decided but in
+    """Three attempts of the primary, three of the fallback, then the chart; no wait is decided but in
     CallFailed.again.
     """
     story = begun(line(Crew()))
@@ -890,7 +890,7 @@ def test_an_interrupted_call_is_run_again_under_the_same_key() -> None:
 
 @pytest.mark.parametrize("deferring", [False, True])
 def test_a_call_that_kills_the_process_again_and_again_is_parked(deferring: bool) -> None:
-    """Row 27: after MAX_CUTS cuts of one attempt it is taken for the cause, also where a guard deferred it in
+    """After MAX_CUTS cuts of one attempt it is taken for the cause, also where a guard deferred it in
     between.
     """
     guard = Says("busy", "before", [Pass(), *([Defer("full"), Pass()] * 20)] if deferring else [Pass()])
@@ -907,7 +907,7 @@ def test_a_call_that_kills_the_process_again_and_again_is_parked(deferring: bool
 
 
 def test_what_a_hand_over_read_is_recorded_and_its_result_is_stored() -> None:
-    """D1: the request is in the log with the ids of what it was made of; nothing is asked again to rebuild it."""
+    """The request is in the log with the ids of what it was made of; nothing is asked again to rebuild it."""
     story = begun(line(Crew()))
     story.give(Completed(Piece("planed"), "cutting#1"))
     started = story.of(CallStarted)[-1]
@@ -928,7 +928,7 @@ def test_a_hand_over_that_cannot_be_made_is_broken(mark: str, says: str) -> None
 
 
 def test_the_decision_is_recorded_with_what_was_asked_and_answered() -> None:
-    """A5: a move names its transitions, its conditions, their answers, and the bounds."""
+    """A move names its transitions, its conditions, their answers, and the bounds."""
     story = begun(line(Crew()))
     story.give(Completed(Piece(mark="bad"), "cutting#1"), Completed(Piece(), "cutting#2"))
     assert [(move.transitions, move.asked) for move in story.of(Moved)] == [

@@ -202,7 +202,7 @@ def _one(specialist: Any, **options: Any) -> Any:
 
 
 def test_a_specialist_that_hangs_does_not_keep_the_process() -> None:
-    """Row 18: a plain function that never returns is left behind when the engine closes; the process ends by
+    """A plain function that never returns is left behind when the engine closes; the process ends by
     itself, in less than 5 s.
     """
     program = """
@@ -235,7 +235,7 @@ def test_a_specialist_that_hangs_does_not_keep_the_process() -> None:
 
 
 async def test_a_timeout_frees_the_slot_and_the_late_outcome_is_recorded(log: Log) -> None:
-    """G7: a thread that cannot be stopped loses its place to the next run; what it gives afterwards is a CallLate
+    """A thread that cannot be stopped loses its place to the next run; what it gives afterwards is a CallLate
     and fires nothing.
     """
     release = threading.Event()
@@ -309,7 +309,7 @@ async def test_the_traceback_of_a_crash_is_in_the_log_and_not_in_the_chart(log: 
 
 
 async def test_a_failure_stops_the_chain_at_once(log: Log) -> None:
-    """F8: where the first specialist fails, those behind it are never called."""
+    """Where the first specialist fails, those behind it are never called."""
     crew = Crew()
     workflow = line(crew, cut=[Spoilt()], saw=[Spoilt()], **GOOD)
     async with Engine(log, [workflow]) as engine:
@@ -319,7 +319,7 @@ async def test_a_failure_stops_the_chain_at_once(log: Log) -> None:
 
 
 def test_every_call_is_a_row_whatever_becomes_of_it() -> None:
-    """E3: as many CallStarted as real calls, and as many outcomes; failures, retries and fallbacks included."""
+    """As many CallStarted as real calls, and as many outcomes; failures, retries and fallbacks included."""
 
     async def main() -> None:
         crew = Crew()
@@ -368,7 +368,7 @@ def test_waits_between_attempts_are_kept_by_the_clock_and_honour_the_receiver() 
 
 
 async def test_an_unregistered_task_type_is_an_error() -> None:
-    """C2: the message names the type and lists what is registered."""
+    """The message names the type and lists what is registered."""
     engine = Engine(MemoryLog(), [line(Crew())])
     with pytest.raises(
         UnknownSpecialist, match=r"^No specialist registered for task type: foo \(registered: cut@1, glue@1"
@@ -378,7 +378,7 @@ async def test_an_unregistered_task_type_is_an_error() -> None:
 
 
 async def test_plain_text_is_refused_as_a_contract_failure(log: Log) -> None:
-    """B2: prose does not move the run; the failure names the contract, and what was found."""
+    """Prose does not move the run; the failure names the contract, and what was found."""
     workflow = _one(Crew()("chatty", "All done, I have cut the piece!"))
     async with Engine(log, [workflow]) as engine:
         run = await engine.run(workflow, JOB)
@@ -400,7 +400,7 @@ async def test_an_output_that_the_log_cannot_hold_is_rejected(log: Log) -> None:
 
 
 async def test_reading_a_busy_run_does_not_grow_the_log(log: Log) -> None:
-    """X3: a hundred looks at a run in flight leave the log and the run as they were."""
+    """A hundred looks at a run in flight leave the log and the run as they were."""
     crew = Crew()
     workflow = line(crew, cut=[hang])
     async with Engine(log, [workflow]) as engine:
@@ -413,7 +413,7 @@ async def test_reading_a_busy_run_does_not_grow_the_log(log: Log) -> None:
 
 
 async def test_input_decision_and_output_of_every_step_are_in_the_log(log: Log) -> None:
-    """D1, D8: of each call what it was asked, what it gave and the move that followed, out of one closed set of
+    """Of each call what it was asked, what it gave and the move that followed, out of one closed set of
     events.
     """
     workflow = line(Crew(), **GOOD)
@@ -446,7 +446,7 @@ def _until(found: list[Turn], seq: int) -> Any:
 
 
 def test_every_kind_of_event_is_stored_and_read_back() -> None:
-    """D8: the schema covers the closed set; an event of no known class is no event."""
+    """The schema covers the closed set; an event of no known class is no event."""
     for kind in get_args(Event):
         made = kind(*(_filled(field) for field in attrs.fields(kind)))
         assert decode("run", 1, *encode([made])) == (made,)
@@ -690,7 +690,7 @@ async def test_a_run_that_just_begins_is_held_once(order: str) -> None:
 
 
 async def test_a_thousand_cut_runs_are_taken_up_together(tmp_path: Path) -> None:
-    """P1: the decisions about what a crash cut are committed in groups, not run by run, and every run is dispatched."""
+    """The decisions about what a crash cut are committed in groups, not run by run, and every run is dispatched."""
     crew = Crew()
     workflow = line(crew, cut=[hang])
     async with Engine(await SqliteLog.open(tmp_path / "log.db"), [workflow]) as engine:
@@ -715,7 +715,7 @@ OPERATIONS = ("start", "answer", "cancel", "signal", "resume", "wait")
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_whoever_asks_may_go_away_at_any_moment(operation: str) -> None:
-    """Row 17: the task that awaits the engine is cancelled at its first, second ... await, until it gets through:
+    """The task that awaits the engine is cancelled at its first, second ... await, until it gets through:
     the log is whole, the engine goes on, and every run that began comes to its end.
     """
     for steps in range(60):
@@ -822,7 +822,7 @@ class Failing(MemoryLog):
 
 @pytest.mark.parametrize("written", [False, True])
 async def test_a_log_that_fails_stops_everything_and_everyone_is_told(written: bool) -> None:
-    """W2: after the n-th append failed nothing is dispatched that it should have recorded, every waiter gets
+    """After the n-th append failed nothing is dispatched that it should have recorded, every waiter gets
     LogFailed, and the next engine on the log finds each effect made at most once.
     """
     for n in range(1, 12):
@@ -895,7 +895,7 @@ async def test_whoever_waits_is_told_though_another_input_was_bad() -> None:
 
 
 async def test_a_workflow_that_is_not_loaded_parks_its_runs_and_no_other(log: Log, tmp_path: Path) -> None:
-    """Row 34: the reason names what is missing, nothing is retried; loaded later, the run goes on."""
+    """The reason names what is missing, nothing is retried; loaded later, the run goes on."""
     crew = Crew()
     gone, here = line(crew, cut=[Jammed(), hang, Piece()], **GOOD), _one(crew("work", hang, Piece()))
     async with Engine(log, [gone, here]) as engine:
@@ -923,7 +923,7 @@ async def test_a_workflow_that_is_not_loaded_parks_its_runs_and_no_other(log: Lo
 
 
 async def test_a_stream_that_cannot_be_read_parks_that_run_only() -> None:
-    """R4: an event of unknown type, and the run is parked with the reason; the others go on."""
+    """An event of unknown type, and the run is parked with the reason; the others go on."""
     crew = Crew()
     workflow = _one(crew("work", hang, hang, Piece()))
     log = MemoryLog()
@@ -1070,7 +1070,7 @@ def test_a_wake_is_kept_though_the_clock_is_a_little_behind() -> None:
 
 
 def test_a_clock_that_was_put_back_makes_no_wait_longer() -> None:
-    """C9: at open the wall clock is believed, and what is left of a wait is at most the whole of it."""
+    """At open the wall clock is believed, and what is left of a wait is at most the whole of it."""
 
     async def main() -> None:
         crew = Crew()
@@ -1254,7 +1254,7 @@ async def test_resuming_from_everywhere_takes_a_run_up_once() -> None:
 
 
 async def test_a_fault_in_a_turn_parks_that_run_and_a_resume_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 27: what nobody foresaw is shown as the reason, the other runs go on, whoever waited is told, and nothing
+    """What nobody foresaw is shown as the reason, the other runs go on, whoever waited is told, and nothing
     is lost.
     """
     crew = Crew()
@@ -1320,7 +1320,7 @@ async def test_a_call_that_is_cut_again_and_again_is_parked() -> None:
 
 
 async def test_a_typed_failure_reaches_its_own_target_through_the_engine(log: Log) -> None:
-    """A3, and a guard of the engine that refuses: each ends where its transition leads."""
+    """Of a specialist, or of a guard of the engine that refuses: each ends where its transition leads."""
     for does, target in (
         (Spoilt("x"), "spoilt"),
         (Jammed("old"), "jammed"),

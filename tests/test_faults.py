@@ -67,7 +67,7 @@ async def recovered(log: SqliteLog, version: int) -> None:
 
 
 async def test_a_database_at_its_greatest_size(path: Path) -> None:
-    """Row 12, SQLITE_FULL: the log fails and reads on; with room again `reopen` makes all work."""
+    """SQLITE_FULL: the log fails and reads on; with room again `reopen` makes all work."""
     async with await SqliteLog.open(path) as log:
         await log._connection.execute_fetchall("PRAGMA max_page_count = 40")
         version = await filled(log)
@@ -76,7 +76,7 @@ async def test_a_database_at_its_greatest_size(path: Path) -> None:
 
 
 async def test_a_file_that_may_not_grow(path: Path) -> None:
-    """Row 12, an I/O error: the limit of the process on the size of files fails the log until it is lifted."""
+    """An I/O error: the limit of the process on the size of files fails the log until it is lifted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     async with await SqliteLog.open(path) as log:
@@ -103,7 +103,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_disk_without_room(small_disk: Path) -> None:
-    """Row 12, ENOSPC: the log fails when the disk is full, and goes on once something else was deleted from it."""
+    """ENOSPC: the log fails when the disk is full, and goes on once something else was deleted from it."""
     (small_disk / "other").write_bytes(bytes(1_200_000))
     async with await SqliteLog.open(small_disk / "statecore.db") as log:
         version = await filled(log)
@@ -113,7 +113,7 @@ async def test_a_disk_without_room(small_disk: Path) -> None:
 
 
 async def test_nothing_is_dispatched_while_the_log_cannot_grow(path: Path) -> None:
-    """Row 12: a run whose call cannot be recorded does not make it; opened with room, it is taken up from the log."""
+    """A run whose call cannot be recorded does not make it; opened with room, it is taken up from the log."""
     crew = Crew()
     workflow = line(crew, **GOOD)
     async with Engine(await SqliteLog.open(path), [workflow]) as engine:
@@ -194,7 +194,7 @@ async def whole(path: Path, acked: list[str]) -> None:
 def test_a_write_that_fails_loses_nothing_acknowledged(
     shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ever: bool, errno: int
 ) -> None:
-    """Row 11: whichever write, sync or truncation fails, once or from then on, the process says LogFailed or opens
+    """Whichever write, sync or truncation fails, once or from then on, the process says LogFailed or opens
     nothing; the file is sound, batches are whole, and what was acknowledged is there.
     """
     counted = tmp_path / "count"
@@ -244,7 +244,7 @@ async def prefix(path: Path) -> int:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.6, 0.99])
 async def test_a_torn_or_truncated_write_ahead_log_is_a_cut_tail(living: Path, share: float) -> None:
-    """Row 10: of a write-ahead log whose end is missing, or was never written, whole commits from the first on stay."""
+    """Of a write-ahead log whose end is missing, or was never written, whole commits from the first on stay."""
     for zeros in (False, True):
         torn = living.with_name(f"torn-{zeros}.db")
         shutil.copy(living, torn)
@@ -256,7 +256,7 @@ async def test_a_torn_or_truncated_write_ahead_log_is_a_cut_tail(living: Path, s
 
 
 async def test_a_deleted_write_ahead_log_is_a_cut_tail(living: Path) -> None:
-    """Row 10: what only the write-ahead log had is gone with it, the rest is whole: an anchor elsewhere tells."""
+    """What only the write-ahead log had is gone with it, the rest is whole: an anchor elsewhere tells."""
     Path(f"{living}-wal").unlink()  # noqa: ASYNC240
     assert await prefix(living) == 90
 
@@ -274,7 +274,7 @@ def damaged(path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(24))
 async def test_a_damaged_page_is_found_and_no_event_is_lost_in_silence(living: Path, seed: int) -> None:
-    """Row 10: a page of zeros or a flipped bit is found by `verify`, or it changed nothing that is read; it never makes
+    """A page of zeros or a flipped bit is found by `verify`, or it changed nothing that is read; it never makes
     fewer or other events without a word.
     """
     async with await SqliteLog.open(living) as log:
@@ -300,7 +300,7 @@ async def test_a_damaged_page_is_found_and_no_event_is_lost_in_silence(living: P
     ],
 )
 async def test_a_damaged_row_parks_its_run_and_no_other(path: Path, damage: str) -> None:
-    """Row 14: `verify` names the row; other runs are read, begun and finished, whatever is wrong with this one."""
+    """`verify` names the row; other runs are read, begun and finished, whatever is wrong with this one."""
     large = CallCompleted("a", Payload("Draft", b'"%b"' % (b"x" * 100_000)))
     workflow = line(Crew(), **GOOD)
     async with Engine(await SqliteLog.open(path), [workflow]) as engine:
@@ -324,7 +324,7 @@ async def test_a_damaged_row_parks_its_run_and_no_other(path: Path, damage: str)
 
 @pytest.mark.parametrize("act", ["append", "read", "read_many", "follow", "streams", "verify", "restore", "vacuum"])
 async def test_whoever_uses_the_log_may_go_away_at_any_moment(path: Path, act: str) -> None:
-    """Row 17: the task is cancelled at its first, second ... await until it comes through: the log is whole and in no
+    """The task is cancelled at its first, second ... await until it comes through: the log is whole and in no
     transaction, takes the next append at once, and a restored stream is there wholly or not at all.
     """
     other = MemoryLog()
@@ -366,7 +366,7 @@ async def test_whoever_uses_the_log_may_go_away_at_any_moment(path: Path, act: s
 
 
 async def test_a_feed_reader_that_does_not_come_back_holds_nothing(path: Path) -> None:
-    """Row 19: beside a reader that stopped half-way the write-ahead log stays small, and its next page is the next."""
+    """Beside a reader that stopped half-way the write-ahead log stays small, and its next page is the next."""
     async with await SqliteLog.open(path) as log, await SqliteLog.open(path, readonly=True) as reader:
         for version in range(60):
             await log.append(one("run", version, BIG))
@@ -381,7 +381,7 @@ async def test_a_feed_reader_that_does_not_come_back_holds_nothing(path: Path) -
 
 
 async def test_a_page_of_the_feed_is_bounded_in_bytes(path: Path) -> None:
-    """Row 19: however many large payloads wait, a page ends before it outgrows the memory, and no turn is missed."""
+    """However many large payloads wait, a page ends before it outgrows the memory, and no turn is missed."""
     large = CallCompleted("a", Payload("x", b'"%b"' % (b"y" * 8_000_000)))
     async with await SqliteLog.open(path) as log:
         for version in range(8):
@@ -394,7 +394,7 @@ async def test_a_page_of_the_feed_is_bounded_in_bytes(path: Path) -> None:
 
 @pytest.mark.parametrize("jump", [-3600.0, 10 * 365.25 * 86_400])
 async def test_a_clock_that_jumps_changes_no_order(path: Path, jump: float) -> None:
-    """Row 15: times in the log may go back or leap, versions and positions do not, and everything verifies."""
+    """Times in the log may go back or leap, versions and positions do not, and everything verifies."""
 
     class Jumping:
         at = 1_800_000_000.0
@@ -417,7 +417,7 @@ async def test_a_clock_that_jumps_changes_no_order(path: Path, jump: float) -> N
 @pytest.mark.parametrize("jump", [-3600.0, 10 * 365.25 * 86_400])
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_clock_that_jumps_neither_cuts_a_wait_short_nor_draws_it_out(jump: float, restart: bool) -> None:
-    """Row 15: while one region waits for its next attempt, the clock jumps and the other region takes a turn. Where
+    """While one region waits for its next attempt, the clock jumps and the other region takes a turn. Where
     another process goes on, the clock says what is left, and at most the whole wait is.
     """
 
@@ -477,7 +477,7 @@ def held_by_another(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def test_a_writer_that_goes_round_the_lock_is_waited_for(path: Path) -> None:
-    """Row 13, SQLITE_BUSY: an append waits until the other is done; no call fails by it and no attempt is used up."""
+    """SQLITE_BUSY: an append waits until the other is done; no call fails by it and no attempt is used up."""
     crew = Crew()
     workflow = line(crew, **GOOD)
     async with Engine(await SqliteLog.open(path), [workflow]) as engine:
@@ -492,7 +492,7 @@ async def test_a_writer_that_goes_round_the_lock_is_waited_for(path: Path) -> No
 
 
 async def test_a_writer_that_never_ends_fails_the_log_and_no_call(path: Path) -> None:
-    """Row 13: after a bounded wait the log fails, whoever waits is told, nothing was called, and with the file free
+    """After a bounded wait the log fails, whoever waits is told, nothing was called, and with the file free
     again all goes on from the log.
     """
     crew = Crew()
@@ -550,7 +550,7 @@ asyncio.run(main(*sys.argv[1:]))
     ],
 )
 def test_a_busy_program_ends_at_once_however_it_ends(path: Path, ending: str, number: int, codes: set[int]) -> None:
-    """Row 18: with forty calls in flight, closed or not: the process is gone within five seconds, and the next one
+    """With forty calls in flight, closed or not: the process is gone within five seconds, and the next one
     takes everything up; what may have been paid is parked, and nothing is paid twice.
     """
     with child(BUSY, path, ending) as process:

@@ -97,7 +97,7 @@ STARTED = CallStarted("cutting#1", "cut@1")
     ],
 )
 def test_a_call_in_flight_is_counted_until_it_lands_and_only_once(end: Event, tally: Tally) -> None:
-    """C5: whatever ends it - success, failure, unknown, left, cancelled - its place is given back exactly once."""
+    """Whatever ends it - success, failure, unknown, left, cancelled - its place is given back exactly once."""
     ledger = fold(STARTED, end)
     assert ledger.of("cut") == tally and ledger.running == tally.running
     ledger.fold("run", (CallCompleted("cutting#1", X), Cancelled()))

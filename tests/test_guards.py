@@ -148,6 +148,41 @@ def test_required_fields_are_fields() -> None:
             check()
 
 
+@attrs.frozen
+class Bill:
+    codes: tuple[Code, ...]
+    kind = "bill"
+
+    @property
+    def total(self) -> int | None:
+        return len(self.codes) or None
+
+    @property
+    def first(self) -> Code | None:
+        return self.codes[0] if self.codes else None
+
+
+@attrs.frozen
+class Open:
+    def __getattr__(self, name: str) -> str:
+        return ""
+
+
+def test_required_is_whatever_a_value_of_the_class_has() -> None:
+    """A property counts as a field does, at the class statement as in the run, and so does what is behind it."""
+
+    @attrs.frozen
+    class Material:
+        bill: Bill
+
+    guard = required("bill.total", "bill.first.text", "bill.kind")
+    assert guard.unfit(Material) == required("total").unfit(Bill) == required("any").unfit(Open) == ""
+    assert "Bill has no field `totals` (it has codes): name" in required("bill.totals").unfit(Material)
+    assert guard.ask(question(Material(Bill((Code("x"),)))), Ledger()) == Pass()
+    refused = guard.ask(question(Material(Bill(()))), Ledger())
+    assert isinstance(refused, Refuse) and "`bill.total`, `bill.first.text` of Material" in refused.why
+
+
 def test_a_quality_check_rejects_an_output_with_its_own_words() -> None:
     """After the call; a long output is quoted short."""
     guard = quality("text in capitals", lambda code: code.text.isupper())

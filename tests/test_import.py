@@ -1,7 +1,11 @@
 """What `import statecore` costs: nothing that a declaration does not need."""
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +34,13 @@ def test_what_is_imported_later_is_there_all_the_same() -> None:
     assert {"Engine", "rebuild", "specialist"} <= set(dir(statecore))
     with pytest.raises(AttributeError, match="module 'statecore' has no attribute 'Enigne'"):
         statecore.Enigne  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_what_calls_itself_pure_is_held_to_it() -> None:
+    """import-linter keeps the shell from every file whose docstring says that it is pure; none stands there twice."""
+    root = Path(statecore.__file__).parent
+    contracts = tomllib.loads((root.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    kept = next(each["source_modules"] for each in contracts if each["type"] == "forbidden")
+    told = {file.stem: ast.get_docstring(ast.parse(file.read_text())) or "" for file in root.glob("*.py")}
+    pure = {f"statecore.{name}" for name, doc in told.items() if re.search(r"\b[Pp]ure\.", doc.partition("\n\n")[0])}
+    assert len(pure) > 5 and pure <= set(kept) and len(kept) == len(set(kept))

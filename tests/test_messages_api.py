@@ -1,11 +1,13 @@
 """One request, and every way in which it may end, through the real library and a server on this machine."""
 
 import asyncio
+import gc
 import logging
 import socket
 import subprocess
 import sys
 import traceback
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,27 @@ def test_a_loop_that_ends_closes_its_connections(monkeypatch: pytest.MonkeyPatch
     assert pools[0] is not pools[1] and all(pool.is_closed for pool in pools) and not messages_api._pools
 
 
+def test_a_loop_that_is_closed_and_closes_nothing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pool is dropped when another loop has its first call, and the loop with it."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+
+    async def once() -> None:
+        async with Api(said({"n": 1})) as api:
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+            await asked()
+            await messages_api._pools[asyncio.get_running_loop()][1].aclose()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(once())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    ended = weakref.ref(loop)
+    del loop
+    asyncio.run(once())
+    gc.collect()
+    assert not messages_api._pools and ended() is None
+
+
 WARNS = """
 import asyncio, os
 from specialists.messages_api import ask
@@ -249,6 +272,43 @@ def test_a_process_ends_without_a_warning() -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "error"),
+    [
+        ("socks5://ana:hush-hush@127.0.0.1:1", "ImportError"),
+        ("nonsense://ana:hush-hush@127.0.0.1:1", "ValueError"),
+        ("http://ana:hush/hush@127.0.0.1:1", "InvalidURL"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_is_a_failure(
+    api: Api, proxy: str, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the variable, and nothing of what is in it."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    failed = await failure()
+    assert isinstance(failed, NoAnswer) and failed.reason == "no connections"
+    assert "made by ALL_PROXY" in failed.why and f"({error})" in failed.why
+    assert "hush" not in failed.why and not api.seen
+    assert ("socksio" in failed.why) == proxy.startswith("socks")
+    monkeypatch.delenv("ALL_PROXY")
+    assert (await asked()).stop_reason == "end_turn"
+
+
+async def test_the_password_of_a_proxy_is_struck_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is written, and as it is meant."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://ana:hush%21hush@127.0.0.1:1")
+    api.says = [fault(502, "proxy", "hush%21hush, that is hush!hush")]
+    failed = await failure()
+    assert "proxy: (password), that is (password)" in str(failed)
+
+
+async def test_the_id_of_a_request_is_the_servers_to_choose(api: Api) -> None:
+    """So it is cut, and cleaned as all that the server says."""
+    api.says = [fault(500, request_id=f"{CANARY}{'x' * 5000}")]
+    failed = await failure()
+    assert isinstance(failed, Transient) and "(request (ANTHROPIC_API_KEY)xxx" in failed.why and len(failed.why) < 200
 
 
 async def test_without_the_library_the_remedy_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,7 +167,7 @@ def test_people_are_scripted() -> None:
 
 
 def test_an_answer_comes_days_and_restarts_later() -> None:
-    """J8: asked, the process is gone, three days and two restarts later the answer continues the run, once."""
+    """Asked, the process is gone, three days and two restarts later the answer continues the run, once."""
     log = MemoryLog()
 
     async def asked(clock: VirtualClock) -> None:
@@ -200,7 +200,7 @@ def test_an_answer_comes_days_and_restarts_later() -> None:
 
 
 def test_clarification_comes_before_planning() -> None:
-    """J7: an ambiguous goal waits in `clarifying` with a typed question; a clear one is planned at once."""
+    """An ambiguous goal waits in `clarifying` with a typed question; a clear one is planned at once."""
     played = play(Clarified, Goal("send it"), {"clarifying": Answer("the report")} | _real())
     assert played.moves == ("unclear", "clarified", "clear", "done")
     assert played.result == Steps(("open: send the report", "do: send the report"))

@@ -201,6 +201,15 @@ def opened(status: CallState, **more: object) -> Run:
             "paying#1: asked again at 2023-11-14 22:13:25 UTC; held because budget",
         ),
         (
+            opened(CallState.DEFERRED, why="it hangs", guard="switch"),
+            "paying#1: asked again when it is enabled; held because it hangs: "
+            "`statecore specialists pay --enable --by YOU --why TEXT --db x`",
+        ),
+        (
+            opened(CallState.DEFERRED, why="pay was disabled by the budget", guard="budget"),
+            "paying#1: asked again when another call ends; held because pay was disabled by the budget",
+        ),
+        (
             opened(CallState.UNKNOWN),
             "paying#1: somebody must find out whether pay@1 did it, then "
             "`statecore answer run paying#1 done|not-done|JSON --by YOU --why TEXT --db x`",

@@ -50,6 +50,7 @@ def test_a_prompt_is_found_beside_its_module(
         ("p@1.2.md", "1.2", "p@1.2"),
         ("p@1.2", "1.2", "p@1.2"),
         ("p@2026-01.txt", "2026-01", "p@2026-01"),
+        ("p@1.rc1", "1.rc1", "p@1.rc1"),
     ],
 )
 def test_a_file_may_say_its_version_and_need_not(here: Path, name: str, version: str, id: str) -> None:
@@ -62,6 +63,8 @@ def test_a_file_may_say_its_version_and_need_not(here: Path, name: str, version:
     ("path", "told"),
     [
         ("prompts/triage@4.md", ("says version 4, expected 3", "wants a new version")),
+        ("prompts/triage@3.1", ("says version 3.1, expected 3",)),
+        ("prompts/triage@3.1.md", ("says version 3.1, expected 3",)),
         ("prompts/gone.md", ("expected the prompt in", "found no file", "put it beside the module")),
         ("prompts", ("found no file that can be read",)),
         ("prompts/empty.md", ("found an empty file", "say what the model is to do")),

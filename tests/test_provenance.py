@@ -129,8 +129,8 @@ async def decided(log: Log) -> None:
     assert (await engine.wait("r")).outcome == "completed"
 
 
-async def trace(log: Log, call: str = "") -> Trace:
-    found = Trace("r", call)
+async def trace(log: Log, call: str = "", of: str = "r") -> Trace:
+    found = Trace(of, call)
     while missing := found.missing():
         for name in missing:
             found.add(name, await turns_of(log, name))
@@ -216,6 +216,49 @@ async def test_the_first_untrusted_event_is_named_unless_somebody_vouched() -> N
     await decided(log)
     first = (await trace(log)).untrusted()
     assert first is not None and (first.run, first.what) == ("r", "the input")
+
+
+class Handing(Workflow[Question], version="1"):
+    """The first state hands the input on to another run."""
+
+    digging = State(child(Digging), initial=True)
+    told = State(final=True)
+    lost = State(final=True, outcome="failed")
+    dug = digging.to(told, on=Completed[Facts])
+    gave_up = any_state.to(lost, on=Failed)
+
+
+async def test_the_input_of_a_child_is_never_older_than_what_it_was_called_with() -> None:
+    """A child's first turn has the time of the one that called it; what its input was made of came in before it."""
+    log = MemoryLog()
+    await Engine(log, [Handing]).run(Handing, Question("owls"), run="r")
+    first = (await trace(log)).untrusted()
+    assert first is not None and (first.run, first.event, first.what) == ("r", 1, "the input")
+
+
+async def test_of_several_that_nothing_vouched_for_the_one_that_the_trace_lists_first_is_named() -> None:
+    """Neither was made of the other, so that no order but the trace's own is told from them."""
+    log = MemoryLog()
+    await decided(log)
+    found = await trace(log, "digging#2")
+    bare = [origin for origin in found.origins() if not found.sources(origin)]
+    assert [origin.what for origin in bare] == ["the input", "a signal"]
+    assert found.untrusted() == bare[0]
+
+
+async def test_a_fork_is_traced_into_the_child_that_a_copied_call_had() -> None:
+    """What was copied was done under the old run; what the fork did itself, under its own name."""
+    log = MemoryLog()
+    await decided(log)
+    engine = Engine(log, [Deciding])
+    at = next(turn.version - len(turn.events) for turn in await turns_of(log, "r") if turn.cause == "Signal")
+    await engine.fork("r", at, by="ana", why="once more", new="f")
+    await engine.signal("f", Hint("by day"), by="bob")
+    await engine.wait("f")
+    await engine.fork("f", (await engine.state("f")).seq, by="ana", why="twice", new="g")
+    children = {each.what: each.child for each in (await trace(log, "digging", of="g")).origins() if each.child}
+    assert children == {"digging#1": "r/digging#1", "digging#2": "f/digging#2"}
+    assert "asking#1/search Fact search" in rested(await trace(log, "digging#1", of="g"))
 
 
 async def test_a_long_chain_is_traced_without_recursion() -> None:

@@ -40,7 +40,7 @@ def moves(turns: Any) -> list[Moved]:
 
 
 async def test_an_erased_run_still_says_what_it_did(log: Log) -> None:
-    """X24: moves, calls and times are as they were, each payload is marked erased, and who erased it is recorded."""
+    """Moves, calls and times are as they were, each payload is marked erased, and who erased it is recorded."""
     engine = Engine(log)
     await sold(engine, "run", "other")
     before, turns = await rebuild(log, "run"), await turns_of(log, "run")
@@ -61,7 +61,7 @@ async def test_verify_takes_an_erased_run_for_erased(log: Log) -> None:
     await sold(engine, "run", "other")
     await erase(log, "run", 9.0, by="ann", why="asked to")
     found = await examine(log, engine.registry)
-    assert found.flaws == () and dict(found.skipped) == {"run": "run has no payloads any more: they were erased"}
+    assert found.flaws == () and dict(found.skipped) == {"run": "has no payloads any more: they were erased"}
     assert (await examine(log, engine.registry, "run")).flaws == ()
 
 
@@ -86,7 +86,7 @@ async def test_what_goes_on_is_not_erased(log: Log) -> None:
 
 
 async def test_old_runs_are_purged_and_a_line_for_each_stays(log: Log) -> None:
-    """A12: finished runs of that age leave the log, what says so is in the same commit, and the rest stays."""
+    """Finished runs of that age leave the log, what says so is in the same commit, and the rest stays."""
     for name, at, label in (("a", 10, "completed"), ("b", 20, "failed"), ("c", 30, "completed"), ("d", 10, "waiting")):
         await log.append(one(name, 0, at=at, label=label))
     heads = {turn.stream: turn.head.hex() for turn in (await log.follow())[0]}
@@ -107,9 +107,7 @@ async def test_verify_knows_what_was_purged(log: Log) -> None:
     await purge(log, 10, 30.0, by="ann", why="old")
     found = await examine(log, Registry(), "a")
     assert found.flaws == ()
-    assert found.skipped["a"].startswith(
-        "a was purged on 1970-01-01 00:00:30 UTC by ann: old (completed, 1 events, last"
-    )
+    assert found.skipped["a"].startswith("was purged on 1970-01-01 00:00:30 UTC by ann: old (completed, 1 events, last")
     assert (await examine(log, Registry(), "b")).flaws == (Flaw("b", None, "is not in the log"),)
     assert (await examine(log, Registry())).flaws == ()
     with pytest.raises(UnknownRun, match="a is not in this log any more: was purged on 1970"):
@@ -126,7 +124,7 @@ async def test_many_runs_are_purged_in_several_commits(log: Log) -> None:
 
 
 def test_a_run_is_purged_an_hour_after_its_end() -> None:
-    """A12: kept for an hour, a run is there at 59 minutes and gone at 61, while the engine goes on with others."""
+    """Kept for an hour, a run is there at 59 minutes and gone at 61, while the engine goes on with others."""
 
     async def main() -> None:
         log = MemoryLog()

@@ -277,6 +277,6 @@ class Idle(Workflow[Nodes], version="1"):
 
 def test_a_plan_of_nothing_is_refused_unless_it_may_be() -> None:
     """A planner that forgot to plan does not complete the work; where nothing to do is a result, it is over at once."""
-    assert play(Scheduled, Nodes(())).result == PlanRefused("at least", "expected at least 1 in the plan, found 0")
+    assert play(Scheduled, Nodes(())).result == PlanRefused("at least", "expected at least 1 part, found 0")
     assert play(Idle, Nodes(())).result == Count(0)
     assert Idle.machine.fingerprint != Scheduled.machine.fingerprint

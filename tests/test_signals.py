@@ -185,6 +185,17 @@ async def test_a_signal_that_came_as_it_is_stored_is_taken_once_for_its_id() -> 
         assert len(await events(engine.log, SignalTaken)) == 1
 
 
+async def test_nothing_is_kept_of_names_that_are_none_here() -> None:
+    """Senders may make them up for ever, also versions of a name that is known."""
+    async with Engine(MemoryLog(), [Auction]) as engine:
+        await at_rest(engine)
+        kept = len(Auction.machine._readers)
+        for number in range(2, 12):
+            for name in (f"Knock{number}", f"Bid@{number}0"):
+                assert isinstance(await engine.signal("r", Payload(name, b"{}")), NotTaken)
+        assert len(Auction.machine._readers) == kept
+
+
 @contract("Bid", version="2")
 @attrs.frozen
 class BidInCents:

@@ -42,7 +42,7 @@ class Blocking(Workflow[Job], version="1"):
 
 
 def test_a_blocked_loop_loses_and_doubles_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Row 16: thirty seconds in which a retry fell due, two timeouts passed and an outcome came. Each call has one
+    """Thirty seconds in which a retry fell due, two timeouts passed and an outcome came. Each call has one
     outcome, a `once` effect happened once, every run ends or is parked visibly, and the blocker is named once.
     """
     crew = Crew()
@@ -76,7 +76,7 @@ def test_a_blocked_loop_loses_and_doubles_nothing(caplog: pytest.LogCaptureFixtu
 
 
 def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_or_parked() -> None:
-    """Row 16: a `once` call whose time ran out meanwhile is parked, however it ended; it is not called again."""
+    """A `once` call whose time ran out meanwhile is parked, however it ended; it is not called again."""
     crew = Crew()
 
     async def slow(request: Any, call: Call) -> Any:
@@ -103,7 +103,7 @@ def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_or_parked() -> 
 async def test_a_request_that_came_meanwhile_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Row 16, in real time: the mailbox answers when the loop goes on, and the warning has no line of somebody else."""
+    """In real time: the mailbox answers when the loop goes on, and the warning has no line of somebody else."""
     monkeypatch.setattr(stall, "LIMIT", 0.05)
 
     @specialist("sleeps", version="1", effect="pure")

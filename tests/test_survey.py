@@ -29,7 +29,7 @@ from statecore import (
 from statecore.call import Call, CallState
 from statecore.decider import decide
 from statecore.errors import DefinitionError
-from statecore.events import CallFailed, CallStarted, CallUnknown, Event, Moved
+from statecore.events import CallFailed, CallStarted, CallUnknown, Event, Moved, state_of
 from statecore.failures import Crashed, NotDone, OutcomeUnknown, Refused, Rejected
 from statecore.guard import Pass, Refuse, Verdict
 from statecore.hints import a, named
@@ -178,7 +178,7 @@ def tried(machine: Machine, value: Any) -> "Most":
 
     def made(run: Run, events: tuple[Event, ...]) -> tuple[Counter[str], Counter[str]]:
         starts = [event.call for event in events if isinstance(event, CallStarted)]
-        return Counter(state(call) for call in starts if call not in run.calls), Counter(map(state, starts))
+        return Counter(state_of(call) for call in starts if call not in run.calls), Counter(map(state_of, starts))
 
     def turns(run: Run, input: Input) -> list[tuple[Event, ...]]:
         refusing = _Refusing({machine.chart.state(node.path).specialists[0].id for node in machine.chart.working})
@@ -225,10 +225,6 @@ class _Refusing:
         return ("guard", Refuse("no")) if side == "before" and question().specialist in self.named else ("", Pass())
 
     def note(self, run: str, event: Event) -> None: ...
-
-
-def state(call: str) -> str:
-    return call.rpartition("#")[0]
 
 
 @settings(max_examples=150, deadline=None)

@@ -36,7 +36,7 @@ async def filled() -> MemoryLog:
 
 @pytest.mark.parametrize("home", FORMATS, ids=lambda home: home.name)
 async def test_a_round_trip_rebuilds_to_the_same_runs(home: Path, tmp_path: Path) -> None:
-    """X39: every run of a log of any format is the same in another log, and is listed under the same condition."""
+    """Every run of a log of any format is the same in another log, and is listed under the same condition."""
     async with (
         await SqliteLog.open(Path(shutil.copy(home / "log.db", tmp_path))) as log,
         await SqliteLog.open(tmp_path / "new.db") as new,

@@ -62,7 +62,7 @@ def test_an_export_that_cannot_be_read_is_named(desk: Desk) -> None:
 
 
 def test_a_finished_run_is_erased(desk_of: Desk) -> None:
-    """X24: what it was about is in no file of the database any more; what it did, and who erased it, is shown."""
+    """What it was about is in no file of the database any more; what it did, and who erased it, is shown."""
     made = desk_of.run(QUICK, "--db", "other.db", text="the secret of tea")
     (desk_of.here / "runs.jsonl").write_text(desk_of("export", "--db", "other.db").out)
     desk_of("import", "runs.jsonl")
@@ -91,7 +91,7 @@ def test_what_goes_on_or_is_not_there_is_not_erased(desk: Desk) -> None:
 
 
 def test_old_runs_are_purged(desk_of: Desk) -> None:
-    """A12: those that are old enough leave the list; what is known of them is told where they are asked for."""
+    """Those that are old enough leave the list; what is known of them is told where they are asked for."""
     made = desk_of.run(QUICK, "--db", "other.db", text="tea")
     (desk_of.here / "runs.jsonl").write_text(desk_of("export", "--db", "other.db").out)
     desk_of("import", "runs.jsonl")

@@ -267,7 +267,7 @@ def _anything(chance: Random, run: Run, at: float) -> Any:
 
 
 def test_three_days_pass_in_no_time() -> None:
-    """X13: a workflow that waits three days is tested in milliseconds, and its log says three days."""
+    """A workflow that waits three days is tested in milliseconds, and its log says three days."""
     begun = time.perf_counter()
     played = play(Resting, Letter("hello"), {"posting": Sent("hello")})
     assert played.seconds == 3 * DAY and played.run.outcome == "completed"
@@ -291,7 +291,7 @@ async def fired(log: Log, run: str = "run") -> list[float]:
 
 @pytest.mark.parametrize("away", [0.5 * DAY, 3 * DAY, 400 * DAY])
 def test_a_wait_outlasts_its_process(away: float) -> None:
-    """X5: the process ends while the run waits; one that is started later fires it when it is due, or at once where that
+    """The process ends while the run waits; one that is started later fires it when it is due, or at once where that
     has passed; and the one after that not again.
     """
     log = MemoryLog()

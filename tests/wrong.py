@@ -1086,6 +1086,12 @@ def guard_that_is_none() -> None:
 
 
 @wrong
+def guard_with_the_name_of_another() -> None:
+    """What a hold of the switch means, and how it ends, is told by its name."""
+    triaging_with(guards=[Confidence(0.3, name="switch")])
+
+
+@wrong
 def guard_whose_failure_is_none() -> None:
     """A guard answers with failures."""
     triaging_with(guards=[Confidence(0.3, fails=(ValueError,))])  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from statecore.call import CallState
 from statecore.demo import ChangeReview
 from statecore.demo.sample import make_sample
 from statecore.errors import BadInput
-from statecore.events import Moved, part_of
+from statecore.events import Moved, part_of, state_of
 from statecore.failpoint import VARIABLE, Point
 from statecore.graph import draw
 from statecore.inquiry import listing, shown
@@ -182,7 +182,7 @@ def _chart(run: Run, turns: list[Turn]) -> list[str]:
     chart = ChangeReview.machine.chart
     work: dict[str, list[present.Work]] = {}
     for done in present.work(turns):
-        work.setdefault(done.call.rpartition("#")[0], []).append(done)
+        work.setdefault(state_of(done.call), []).append(done)
     entered: list[str] = []
     out = []
     for move in (event for turn in turns for event in turn.events if isinstance(event, Moved)):

@@ -12,7 +12,7 @@ import attrs
 from statecore.admission import Admission, Guarded
 from statecore.contract import contract_of
 from statecore.decider import step
-from statecore.events import CallLate, CallStarted, Event, Finished, Moved, Payload
+from statecore.events import CallLate, CallStarted, Event, Finished, Moved, Payload, state_of
 from statecore.guard import Guard
 from statecore.ledger import Ledger
 from statecore.messages import Elapsed, Input, Start
@@ -72,7 +72,7 @@ class Decided:
 
     def calls(self, *states: str) -> Self:
         """The states whose specialist was called, in order."""
-        called = (event.call.rpartition("#")[0] for event in self.events if isinstance(event, CallStarted))
+        called = (state_of(event.call) for event in self.events if isinstance(event, CallStarted))
         return self._same("calls started", states, tuple(called))
 
     def finished(self, outcome: str) -> Self:

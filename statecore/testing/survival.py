@@ -19,7 +19,7 @@ import attrs
 from statecore.call import Call, CallState
 from statecore.child import waiting
 from statecore.engine import Engine
-from statecore.events import CallFailed
+from statecore.events import CallFailed, state_of
 from statecore.guard import Guard
 from statecore.log import Append, Batch, MemoryLog, Turn
 from statecore.messages import Completed
@@ -191,7 +191,7 @@ class _Trial:
             yield "outcomes in reversed order", {call: delays[call] * places[call] for call in calls}, True
 
     def _timeout(self, call: str) -> float:
-        works = self.workflow.machine.chart.state(call.rpartition("#")[0]).works
+        works = self.workflow.machine.chart.state(state_of(call)).works
         return min(work.timeout for work in works)
 
     def disturbed(self, whole: _Ended, what: str, delays: dict[str, float], again: bool) -> str:
@@ -285,7 +285,7 @@ def _compared(what: str, whole: _Ended, found: _Ended, script: Script[Any]) -> s
 
 
 def _is_once(script: Script[Any], call: str, name: str) -> bool:
-    state = script.declared.machine.chart.state(call.rpartition("#")[0])
+    state = script.declared.machine.chart.state(state_of(call))
     able = [each for each in state.specialists if state.plan is None or each.name == name]
     return any(specialist.effect == "once" for specialist in able)
 

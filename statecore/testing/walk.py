@@ -8,7 +8,7 @@ import attrs
 from statecore.admission import Asking, Guarded
 from statecore.call import Call, CallState
 from statecore.decider import step as decided
-from statecore.events import plan_of
+from statecore.events import plan_of, state_of
 from statecore.failures import Failure
 from statecore.guard import Guard, Refuse, Side, Verdict
 from statecore.log import Turn
@@ -76,7 +76,7 @@ class Walk:
         elif step.letter.kind == "Elapsed":
             timer = self.run.timers.get(of)
             self._tell(Elapsed(state=of, at=max(timer.due, self.run.at) if timer else self.run.at))
-        elif call := next((id for id in self.run.calls if id.rpartition("#")[0] == of), ""):
+        elif call := next((id for id in self.run.calls if state_of(id) == of), ""):
             if calls_of(self.run, of):
                 self._end_plan(of, step)
             else:

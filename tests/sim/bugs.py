@@ -199,9 +199,7 @@ BUGS = (
         "held.children.update(waited)",
         "pass",
     ),
-    Bug(
-        "a fork is verified as if all of it was its own", "statecore.replay:_deciders", "turn.events[0].run", "decider"
-    ),
+    Bug("a fork is verified as if all of it was its own", "statecore.replay:deciders", "turn.events[0].run", "decider"),
     Bug(
         "a part begins before what it waits for",
         "statecore.schedule:Graph.__init__",

@@ -22,6 +22,7 @@ from statecore.events import (
     Planned,
     part_of,
     plan_of,
+    state_of,
 )
 from statecore.run import Run
 
@@ -81,7 +82,7 @@ class Plans:
         if isinstance(event, Planned):
             self._open[call] = _Open(event)
         elif isinstance(event, Moved):
-            self._open = {plan: each for plan, each in self._open.items() if plan.rpartition("#")[0] not in event.left}
+            self._open = {plan: each for plan, each in self._open.items() if state_of(plan) not in event.left}
         elif isinstance(event, Finished):
             self._open.clear()
         elif found is not None:

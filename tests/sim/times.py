@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import attrs
 
 from statecore.call import Call
-from statecore.events import CallCompleted, CallFailed, CallStarted, Event, Finished, Moved, TimerFired, TimerSet
+from statecore.events import (
+    CallCompleted,
+    CallFailed,
+    CallStarted,
+    Event,
+    Finished,
+    Moved,
+    TimerFired,
+    TimerSet,
+    state_of,
+)
 from statecore.log import Turn
 from statecore.run import Run
 from tests.sim.world import Commit, World
@@ -61,9 +71,7 @@ class Times:
             case CallCompleted() | CallFailed() if (call := run.calls.get(event.call)) and call.kind == "person":
                 yield from self._answered(event, call, turn, commit, copied)
             case Moved():
-                self._set = {
-                    key: each for key, each in self._set.items() if key[0].rpartition("#")[0] not in event.left
-                }
+                self._set = {key: each for key, each in self._set.items() if state_of(key[0]) not in event.left}
                 for state in event.left:
                     self._set.pop((state, 0), None)
             case Finished():
