@@ -34,6 +34,7 @@ from statecore.registry import Registry
 from statecore.replay import rebuild
 from statecore.retention import SYSTEM
 from statecore.run import Run
+from statecore.saying import said
 from statecore.signals import Answer
 from statecore.standing import migrating
 from statecore.table import payload_types
@@ -214,8 +215,9 @@ class Engine:
 
     async def cancel(self, run: str, *, by: str, why: str) -> Run:
         """End a run as cancelled; its calls in flight are stopped. Raises UnknownRun, NotPossible where it is
-        finished.
+        finished, BadInput where who or why says nothing.
         """
+        said(by, why)
         core = self._core
         return await core.tasks.shielded(core.turns.cancel(run, Cancel(self.clock.now(), by, why)))
 
@@ -285,8 +287,9 @@ class Engine:
         every reason.
         """
         names = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
-        if not (names and by):
-            raise BadInput("expected the runs to migrate and who says so, found none: say `runs` and `by`")
+        said(by, why)
+        if not names:
+            raise BadInput("expected the runs to migrate, found none: say `runs`")
         return await self._core.tasks.shielded(self._migrate(names, self.registry.add(to), by, why))
 
     async def _migrate(self, names: list[str], machine: Machine, by: str, why: str) -> list[str]:

@@ -6,6 +6,7 @@ import attrs
 
 from statecore.asking import stale
 from statecore.asks import how_it_ended
+from statecore.call import CallState
 from statecore.contract import contract_of
 from statecore.core import Core
 from statecore.errors import BadInput, NotPossible, UnknownCall
@@ -14,19 +15,21 @@ from statecore.failures import Failure, OutcomeUnknown
 from statecore.held import Held
 from statecore.messages import Completed, Failed, Input, Signal
 from statecore.run import Run
+from statecore.saying import words
 from statecore.signals import Answer, heard
 from statecore.versions import name_of
 
 
 async def answer(core: Core, run: str, call: str, outcome: Any, *, by: str, why: str, shown: str) -> Run:
     """Raises as `Engine.answer` does."""
-    if not by:
-        raise BadInput("expected the name of who answers, or who settles the call, found none: say `by`")
+    words("by", by)
     if isinstance(outcome, OutcomeUnknown):
         raise BadInput("expected what became of the call, found OutcomeUnknown: answer its result or NotDone")
 
     def settlement(held: Held) -> Input:
         found = held.answerable(call)
+        if found.status is CallState.UNKNOWN:
+            words("why", why)
         if shown and (why_not := stale(held.run, found, shown)):
             raise NotPossible(f"{why_not}: look at what is asked, `statecore asks`, and answer that")
         now = core.clock.now()

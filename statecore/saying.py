@@ -15,5 +15,5 @@ def said(by: object, why: object) -> None:
 def words(name: str, value: object) -> str:
     """A value for `by` or `why`. Raises BadInput where it is none, or white space only."""
     if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"expected `{name}` to be {SAID[name]}, found {value!r}")
+        raise BadInput(f"expected `{name}` to be {SAID[name]}, found {value!r:.100}")
     return value

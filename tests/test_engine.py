@@ -605,7 +605,7 @@ async def test_a_closed_engine_says_so() -> None:
     for late in (
         engine.start(workflow, JOB),
         engine.signal("run", Nudge()),
-        engine.cancel("run", by="me", why=""),
+        engine.cancel("run", by="me", why="looked"),
         engine.resume("run"),
     ):
         with pytest.raises(NotPossible, match="closed"):
@@ -939,7 +939,7 @@ async def test_a_stream_that_cannot_be_read_parks_that_run_only() -> None:
         assert (await engine.wait("good")).condition == "completed"
         assert "'Sworn' is no event" in engine.parked("bad")
         with pytest.raises(UnknownWorkflow, match="Sworn"):
-            await engine.cancel("bad", by="me", why="")
+            await engine.cancel("bad", by="me", why="looked")
 
 
 # -- deferred
@@ -1196,13 +1196,13 @@ async def test_a_parked_call_is_settled_by_a_person() -> None:
     log = await cut(workflow)
     async with Engine(log, [workflow]) as engine:
         with pytest.raises(UnknownRun):
-            await engine.answer("nobody", "working", Piece(), by="me", why="")
+            await engine.answer("nobody", "working", Piece(), by="me", why="looked")
         with pytest.raises(UnknownCall, match="working#1"):
-            await engine.answer("run", "sleeping", Piece(), by="me", why="")
-        with pytest.raises(BadInput, match="who settles"):
-            await engine.answer("run", "working", Piece(), by="", why="")
+            await engine.answer("run", "sleeping", Piece(), by="me", why="looked")
+        with pytest.raises(BadInput, match="expected `by` to be the name of who says so"):
+            await engine.answer("run", "working", Piece(), by="", why="looked")
         with pytest.raises(BadInput, match="expected Piece"):
-            await engine.answer("run", "working", Bill(1.0), by="me", why="")
+            await engine.answer("run", "working", Bill(1.0), by="me", why="looked")
         assert [contract.name for contract in await engine.gives("run", "working#1")] == ["Piece"]
         run = await engine.answer("run", "working", Piece("seen"), by="me", why="I looked")
         assert run.condition == "completed" and crew.count("once") == 1
@@ -1216,7 +1216,7 @@ async def test_a_call_in_flight_is_not_settled_by_hand() -> None:
     async with Engine(MemoryLog(), [workflow]) as engine:
         await engine.start(workflow, JOB, run="run")
         with pytest.raises(NotPossible, match="is started"):
-            await engine.answer("run", "working", Piece(), by="me", why="")
+            await engine.answer("run", "working", Piece(), by="me", why="looked")
 
 
 # -- one run, many inputs

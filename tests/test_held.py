@@ -206,7 +206,7 @@ async def test_of_two_answers_at_once_one_is_refused() -> None:
         run = await engine.run(Judging, Order(1))
         assert run.condition == "parked"
         answers = [
-            engine.answer(run.id, "judging", made, by=who, why="")
+            engine.answer(run.id, "judging", made, by=who, why="looked")
             for made, who in ((Approved("a"), "ann"), (NotDone("b"), "bob"))
         ]
         found = await asyncio.gather(*answers, return_exceptions=True)

@@ -187,7 +187,9 @@ async def test_an_answer_is_kept_or_refused(engine: Engine, kind: str) -> None:
         run = f"{kind}{number}"
         assert (await engine.run(workflow, Job(), run=run)).condition == "parked"
         if storable(text):
-            settled = await engine.answer(run, "selling", NotDone(text), by=text or "me", why=text)
+            settled = await engine.answer(
+                run, "selling", NotDone(text), by=text if text.strip() else "me", why=text if text.strip() else "looked"
+            )
             assert (await kept(engine, settled)).outcome == "failed"
             assert json.loads(settled.values[-1].payload.data)["why"] == text
             continue

@@ -49,3 +49,15 @@ def test_who_and_why_are_words() -> None:
     for by, why in ((None, "x"), ("ana", 3), (b"ana", "x")):
         with pytest.raises(BadInput):
             said(by, why)
+
+
+async def test_an_engine_asks_who_and_why_too() -> None:
+    """Of whoever cancels, answers or settles; a person who answers may keep their reasons."""
+    async with Engine(MemoryLog(), [Quick]) as engine:
+        await engine.start(Quick, Errand(seconds=3600), run="r")
+        for by, why in ((" ", "enough"), ("ana", "")):
+            with pytest.raises(BadInput, match="to be the"):
+                await engine.cancel("r", by=by, why=why)
+        with pytest.raises(BadInput, match="expected `by`"):
+            await engine.answer("r", "working", Errand(), by="", why="looked")
+        assert not (await engine.state("r")).outcome
