@@ -39,6 +39,46 @@ from statecore.versions import upcaster as upcaster
 from statecore.wait import Wait as Wait
 from statecore.workflow import Workflow as Workflow
 
+__all__ = [
+    "Call",
+    "ChildFailed",
+    "Completed",
+    "Compound",
+    "Done",
+    "Elapsed",
+    "Engine",
+    "Failed",
+    "Failure",
+    "History",
+    "Migration",
+    "Missing",
+    "Newest",
+    "NotDone",
+    "Parallel",
+    "Part",
+    "Person",
+    "Plan",
+    "RateLimited",
+    "Recorded",
+    "Rejected",
+    "Run",
+    "Signal",
+    "Specialist",
+    "State",
+    "TimedOut",
+    "Transient",
+    "Unavailable",
+    "Wait",
+    "Warned",
+    "Workflow",
+    "any_state",
+    "child",
+    "contract",
+    "rebuild",
+    "specialist",
+    "upcaster",
+]
+
 if typing.TYPE_CHECKING:
     from statecore.engine import Engine as Engine
     from statecore.replay import rebuild as rebuild

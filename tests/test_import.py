@@ -1,6 +1,7 @@
 """What `import statecore` costs: nothing that a declaration does not need."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -34,6 +35,15 @@ def test_what_is_imported_later_is_there_all_the_same() -> None:
     assert {"Engine", "rebuild", "specialist"} <= set(dir(statecore))
     with pytest.raises(AttributeError, match="module 'statecore' has no attribute 'Enigne'"):
         statecore.Enigne  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_all_that_is_exported_is_imported_by_a_star() -> None:
+    """The names on the reference page, those that come later among them, and no module that happens to be loaded."""
+    exec("from statecore import *", into := dict[str, object]())  # noqa: S102
+    given = {name for name in into if not name.startswith("_")}
+    public = {name for name in dir(statecore) if not name.startswith("_")}
+    assert sorted(given) == sorted(statecore.__all__) == statecore.__all__
+    assert given == {name for name in public if not inspect.ismodule(getattr(statecore, name))} >= {"Engine", "rebuild"}
 
 
 def test_what_calls_itself_pure_is_held_to_it() -> None:

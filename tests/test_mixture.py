@@ -5,6 +5,7 @@ import os
 import random
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 
 import pytest
 
@@ -17,24 +18,35 @@ from statecore.failures import NotDone
 from statecore.log import MemoryLog
 from statecore.replay import rebuild, turns_of, verify
 from statecore.retention import FINISHED, erase, not_system
+from statecore.signals import Taken
 from statecore.switches import switch
 from statecore.testing.survival import _copied
 from statecore.testing.virtual import VirtualClock, run_virtual
 from statecore.transfer import exported, restore
 from tests.mill import Lasting, Later, Milling, Order, Rush, Stamp, Word
 
-SEEDS = int(os.environ.get("STATECORE_WALKS", "16"))
+FEW = 16
+"""Walks in which each step has its effect several times."""
+
+SEEDS = int(os.environ.get("STATECORE_WALKS", FEW))
 STEPS = 40
+STEPS_OF = (
+    *("start", "later", "later", "answer", "answer", "answer", "settle", "signal", "signal"),
+    *("cancel", "fork", "toggle", "migrate", "restart", "kill", "move", "erase"),
+)
 ABLE = ("sort", "saw", "stamp", "store", "clerk", "deputy", "Asking", "Stamping")
 
 
 class Walk:
-    """One log, and the engine that has it now. Each step does one thing that somebody may do, at random."""
+    """One log, and the engine that has it now. Each step does one thing that somebody may do, at random, and says whether
+    it had an effect. `told`: the steps; `done`: those that had one, each with how often.
+    """
 
     def __init__(self, seed: int) -> None:
         self.chance, self.log = random.Random(seed), MemoryLog()
         self.engine = self.opened(Lasting())
         self.told: list[str] = []
+        self.done = Counter[str]()
 
     def opened(self, log: MemoryLog) -> Engine:
         self.log = log
@@ -49,89 +61,88 @@ class Walk:
         return self.chance.choice([name for name in await self.names() if not (upper and "/" in name)])
 
     async def step(self) -> None:
-        steps = (
-            *(
-                self.start,
-                self.later,
-                self.later,
-                self.answer,
-                self.answer,
-                self.answer,
-                self.settle,
-                self.signal,
-                self.signal,
-            ),
-            *(self.cancel, self.fork, self.toggle, self.migrate, self.restart, self.kill, self.move, self.erase),
-        )
-        step = self.chance.choice(steps) if await self.names() else self.start
-        self.told.append(step.__name__)
+        name = self.chance.choice(STEPS_OF) if await self.names() else "start"
+        self.told.append(name)
         with suppress(NotPossible, BadInput):
-            await step()
+            self.done[name] += await getattr(self, name)()
 
-    async def start(self) -> None:
+    async def start(self) -> bool:
         await self.engine.start(Milling, Order(self.chance.choice(("oak", "elm"))), run=f"r{len(await self.names())}")
+        return True
 
-    async def later(self) -> None:
+    async def later(self) -> bool:
+        before = await self.log.end()
         await asyncio.sleep(self.chance.choice((0.0, 0.5, 1.0, 2.5, 61.0, 601.0)))
+        return await self.log.end() != before
 
-    async def answer(self) -> None:
+    async def answer(self) -> bool:
         if found := await asks(self.log, self.engine.registry):
             ask = self.chance.choice(found)
-            await self.engine.answer(ask.run.id, ask.call.id, Word("w"), by="ana", why="", shown=ask.shown)
+            await self.engine.answer(ask.run.id, ask.call.id, Word("w"), by="ana", why="w", shown=ask.shown)
+        return bool(found)
 
-    async def settle(self) -> None:
+    async def settle(self) -> bool:
         run = await rebuild(self.log, await self.some())
-        for call in [call for call in run.calls.values() if call.status is CallState.UNKNOWN]:
+        unknown = [call for call in run.calls.values() if call.status is CallState.UNKNOWN]
+        for call in unknown:
             found = self.chance.choice((Stamp("by hand"), NotDone("looked")))
             await self.engine.answer(run.id, call.id, found, by="ana", why="looked")
+        return bool(unknown)
 
-    async def signal(self) -> None:
+    async def signal(self) -> bool:
         said = self.chance.choices((Rush("r"), Word("shut"), Order("stop")), (5, 3, 1))[0]
-        await self.engine.signal(await self.some(upper=True), said, by="ben", id=str(self.chance.randint(1, 3)))
+        run, id = await self.some(upper=True), str(self.chance.randint(1, 3))
+        return isinstance(await self.engine.signal(run, said, by="ben", id=id), Taken)
 
-    async def cancel(self) -> None:
-        if self.chance.random() < 0.3:
+    async def cancel(self) -> bool:
+        if wanted := self.chance.random() < 0.3:
             await self.engine.cancel(await self.some(), by="ops", why="enough")
+        return wanted
 
-    async def fork(self) -> None:
+    async def fork(self) -> bool:
         run = await self.some()
         at = self.chance.choice(await turns_of(self.log, run)).version
         await self.engine.fork(run, at, by="ana", why="x", new=f"f{len(await self.names())}")
+        return True
 
-    async def toggle(self) -> None:
+    async def toggle(self) -> bool:
         name, now = self.chance.choice(ABLE), self.engine.clock.now()
-        await switch(self.log, name, self.chance.random() < 0.6, now, by="ana", why="w")
+        changed = await switch(self.log, name, self.chance.random() < 0.6, now, by="ana", why="w")
         await self.engine.reconfigure()
+        return changed
 
-    async def migrate(self) -> None:
+    async def migrate(self) -> bool:
         await self.engine.drain()
         run = await self.some(upper=True)
-        await self.engine.migrate(run, Later, by="ops", why="the next release")
+        moved = await self.engine.migrate(run, Later, by="ops", why="the next release")
         await self.engine.resume(run)
+        return run in moved
 
-    async def restart(self) -> None:
+    async def restart(self) -> bool:
         await self.engine.close()
-        await self.opened(self.log).resume()
+        return bool(await self.opened(self.log).resume())
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         """The process is gone: what it did from now on nobody hears of."""
         dead, copy = self.engine, Lasting()
         copy.__dict__.update((await _copied(self.log)).__dict__)
-        await self.opened(copy).resume()
+        taken_up = await self.opened(copy).resume()
         dead._core.flights.dispatcher.stop()
         for task in list(dead._core.tasks.open):
             task.cancel()
+        return bool(taken_up)
 
-    async def move(self) -> None:
+    async def move(self) -> bool:
         """Into another log, by an export."""
         await self.engine.close()
         lines, other = [line async for line in exported(self.log)], Lasting()
         await restore(other, lines)
-        await self.opened(other).resume()
+        return bool(await self.opened(other).resume())
 
-    async def erase(self) -> None:
+    async def erase(self) -> bool:
         await self.engine.drain()  # of what an engine still has in memory, the values are there until it lets go
         await erase(self.log, await self.some(), self.engine.clock.now(), by="ana", why="asked")
+        return True
 
     async def right(self) -> None:
         """What holds at every moment."""
@@ -148,7 +159,7 @@ class Walk:
             await self.engine.drain()
             for ask in await asks(self.log, self.engine.registry):
                 with suppress(StatecoreError):
-                    await self.engine.answer(ask.run.id, ask.call.id, Word("w"), by="ana", why="")
+                    await self.engine.answer(ask.run.id, ask.call.id, Word("w"), by="ana", why="w")
             for info in not_system(await self.log.streams()):
                 for call in (await rebuild(self.log, info.name)).calls.values():
                     if call.status is CallState.UNKNOWN:
@@ -167,13 +178,20 @@ class Walk:
             assert max(fired.values(), default=0) <= 1, (self.told, info.name)
 
 
-async def walk(seed: int) -> None:
+async def walk(seed: int) -> Counter[str]:
+    """The steps that had an effect, each with how often."""
     walk = Walk(seed)
     for _ in range(STEPS):
         await walk.step()
         await walk.right()
     await walk.to_the_end()
     await walk.ended()
+    return walk.done
+
+
+@cache
+def walked(seed: int) -> Counter[str]:
+    return run_virtual(walk(seed))
 
 
 @pytest.fixture(autouse=True)
@@ -187,4 +205,10 @@ def test_whatever_is_done_in_any_order_is_decided_again_and_comes_to_an_end(seed
     """Starts, answers, signals, forks, cancellations, migrations, specialists off and on, restarts, deaths, moves to another log and
     erasures: after each the log holds and is the run that the engine has; at last every run is over.
     """
-    run_virtual(walk(seed))
+    walked(seed)
+
+
+def test_each_step_is_done_and_not_only_tried() -> None:
+    """What is refused is passed over, so that a step which nothing comes of any more would not be missed."""
+    done = sum(map(walked, range(FEW)), Counter[str]())
+    assert {name for name in STEPS_OF if done[name] == 0} == set(), done
