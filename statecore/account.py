@@ -27,6 +27,7 @@ from statecore.events import (
     state_of,
 )
 from statecore.handed import handed
+from statecore.history import deciders
 from statecore.nearest import meant
 from statecore.present import plain
 from statecore.record import Record, changed, records
@@ -55,7 +56,7 @@ def account(run: Run, turns: Sequence[Turn], name: str) -> dict[str, Any]:
         "call": call,
         "state": state_of(call),
         **({name: getattr(planned, name) for name in ("plan", "part", "type", "says", "after")} if planned else {}),
-        "key": key(run.id, call),
+        "key": key(_caller(turns, call), call),
         "specialist": known.specialist,
         "kind": started[-1].kind if started else "",
         "effect": started[-1].effect if started else "",
@@ -76,6 +77,16 @@ def account(run: Run, turns: Sequence[Turn], name: str) -> dict[str, Any]:
             if isinstance(event, CallDeferred)
         ],
     }
+
+
+def _caller(turns: Sequence[Turn], call: str) -> str:
+    """The run by whose name it was called last: of what a fork copied, the one that it was copied from."""
+    said = [
+        decider
+        for turn, decider in zip(turns, deciders(turns), strict=True)
+        if any(isinstance(event, CallStarted | CallAsked) and event.call == call for event in turn.events)
+    ]
+    return said[-1] if said else turns[-1].stream
 
 
 def _named(run: str, turns: Iterable[Turn], name: str) -> str:

@@ -22,7 +22,7 @@ from statecore import hearing
 from statecore.asks import LABELS
 from statecore.child import waiting
 from statecore.clock import Clock, SystemClock
-from statecore.contract import Contract, contract_of
+from statecore.contract import Contract
 from statecore.core import Core
 from statecore.errors import BadInput, Conflict, LogError, NotPossible, RunExists, Unreadable
 from statecore.family import named_like_a_child
@@ -37,7 +37,6 @@ from statecore.run import Run
 from statecore.saying import said
 from statecore.signals import Answer
 from statecore.standing import migrating
-from statecore.table import payload_types
 from statecore.tasks import GRACE
 from statecore.workflow import Machine, Workflow
 
@@ -252,9 +251,7 @@ class Engine:
     async def signals(self, run: str) -> tuple[Contract[Any], ...]:
         """The contracts of the signals that the workflow of a run knows. Raises UnknownRun, UnknownWorkflow."""
         async with self._core.runs.holding(run) as held:
-            machine = held.loaded()
-            types = payload_types(machine.chart)
-            return tuple(contract_of(types[letter]) for letter in machine.table.letters if letter.kind == "Signal")
+            return held.loaded().signals
 
     # -- runs that go another way
 

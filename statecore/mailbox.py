@@ -365,4 +365,6 @@ def _raised(answer: Line) -> StatecoreError:
         made = kind(message) if isinstance(kind, type) and issubclass(kind, StatecoreError) else StatecoreError(message)
     except TypeError:
         made = StatecoreError(message)
+    if type(made).__str__ is StatecoreError.__str__:
+        made.args = tuple(message.split("\n"))  # each of its lines
     return made

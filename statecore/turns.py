@@ -15,10 +15,10 @@ from statecore.call import Call
 from statecore.checkpoint import Mark, taken
 from statecore.children import Begun
 from statecore.decider import step
-from statecore.errors import BadInput, Conflict, LogError
+from statecore.errors import BadInput, Conflict, DefinitionError, LogError
 from statecore.events import CallUnknown, Event
 from statecore.failpoint import Point, failpoint
-from statecore.guard import Defer, Guard, Side, Verdict
+from statecore.guard import SWITCH, Defer, Guard, Side, Verdict
 from statecore.held import Held
 from statecore.log import Append, Batch, KeepsCheckpoints, Turn
 from statecore.messages import Cancel, Input, Start
@@ -41,6 +41,11 @@ class Turns:
     """`admission`: the guards in force, with the switches that the log has; None until it was read."""
 
     def __init__(self, core: "Core", guards: tuple[Guard[Any], ...]) -> None:
+        if any(guard.name == SWITCH for guard in guards):
+            raise DefinitionError(
+                f"a guard of the engine is called `{SWITCH}`, as its own is, which takes specialists out of rotation: name"
+                " yours otherwise"
+            )
         self._core, self._guards = core, guards
         self._configuring = asyncio.Lock()
         self.admission: Guarded | None = None

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from statecore import Completed, Failed, State, Transient, Workflow, any_state
+from statecore import Completed, Engine, Failed, State, Transient, Workflow, any_state
 from statecore.account import account
+from statecore.call import key
 from statecore.errors import UnknownCall
+from statecore.log import MemoryLog
+from statecore.replay import turns_of
 from statecore.testing import play
 from tests.crew import Crew, Job, Piece
 from tests.desk import Desk
 from tests.plans import Job as Order
 from tests.plans import Many
+from tests.playground import Asking, Errand
 
 PUBLISHING = "tests.people:Publishing"
 
@@ -64,3 +68,14 @@ def test_a_call_that_is_not_there_is_refused_with_those_that_are() -> None:
     for name in ("checking", "checking#1"):
         with pytest.raises(UnknownCall, match="name one of checking#1/"):
             account(played.run, played.turns, name)
+
+
+async def test_a_call_that_a_fork_copied_has_the_key_that_it_was_made_under() -> None:
+    """The receiver knows it by the run that called it; what is called anew there has a key of the fork."""
+    async with Engine(MemoryLog(), [Asking]) as engine:
+        whole = (await engine.run(Asking, Errand(text="tea"), run="r")).seq
+        for at, whose in ((whole, "r"), (3, "f3")):
+            await engine.fork("r", at, by="me", why="again", new=f"f{at}")
+            run = await engine.wait(f"f{at}")
+            told = account(run, await turns_of(engine.log, run.id), "working#1")
+            assert told["key"] == key(whose, "working#1")

@@ -474,5 +474,5 @@ async def test_nobody_is_there_where_nothing_listens(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])
 def test_every_error_crosses_the_socket(kind: type[Exception]) -> None:
     """As what it is, or, where it is made of more than its text, as an error of that text."""
-    raised = mailbox._raised({"error": kind.__name__, "message": "what it says"})
-    assert isinstance(raised, StatecoreError) and str(raised) == "what it says"
+    raised = mailbox._raised({"error": kind.__name__, "message": "what it says\non two lines"})
+    assert isinstance(raised, StatecoreError) and str(raised) == "what it says\non two lines"

@@ -8,12 +8,12 @@ import pytest
 
 from statecore import Completed, Engine, Failed, State, Workflow, any_state
 from statecore.clock import SystemClock
-from statecore.errors import BadInput
+from statecore.errors import BadInput, DefinitionError
 from statecore.failures import Unavailable
 from statecore.log import Batch, Log, MemoryLog, Turn
 from statecore.replay import verify
 from statecore.switches import SWITCHES, switch, switches
-from tests.crew import Crew, Job, Piece, hang
+from tests.crew import AtMost, Crew, Job, Piece, hang
 
 
 def cutting(crew: Crew, *spare: str, does: tuple[Any, ...] = ()) -> type[Workflow[Job]]:
@@ -166,3 +166,9 @@ async def test_what_was_read_first_is_not_believed_last() -> None:
     log.go.set()
     await asyncio.gather(starting, told)
     assert (await asyncio.wait_for(engine.wait("r"), 5)).outcome == "completed"
+
+
+def test_no_other_guard_goes_by_that_name() -> None:
+    """What holds a call is known by the name of the guard, and to this one there is a remedy."""
+    with pytest.raises(DefinitionError, match="a guard of the engine is called `switch`"):
+        Engine(MemoryLog(), guards=[AtMost(1, name="switch")])
