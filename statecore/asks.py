@@ -60,7 +60,7 @@ def _asked(turns: list[Turn], registry: Registry) -> list[Ask]:
 
 def _person(registry: Registry, run: Run, call: Call) -> tuple[Person[Any, Any] | None, str]:
     try:
-        specialist = registry.of(run).chart.work(call).specialists[call.rank]
+        specialist = registry.of(run).chart.specialist(call)
     except (StatecoreError, LookupError) as error:
         return None, str(error)
     return (specialist, "") if isinstance(specialist, Person) else (None, f"{specialist.id} is no person here")

@@ -17,6 +17,7 @@ from statecore.errors import DefinitionError
 from statecore.failures import ENGINE_FAILURES, PLAN_FAILURES, Failure, covered
 from statecore.messages import Done, Elapsed, Trigger, spell
 from statecore.plan import Part
+from statecore.specialist import Specialist
 from statecore.versions import name_of
 from statecore.wait import seconds
 
@@ -144,6 +145,10 @@ class Chart:
         """What says how a call is made: its state, or its part of the state's plan."""
         state = self.state(call.state)
         return state if state.plan is None else state.plan.part(call.part, call.type)
+
+    def specialist(self, call: Call) -> Specialist[Any, Any]:
+        """The one that has a call: the first of its work, or a fallback."""
+        return self.work(call).specialists[call.rank]
 
     def gives(self, path: str) -> tuple[type, ...]:
         """The classes that a state may end well in."""

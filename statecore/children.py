@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -28,7 +28,6 @@ from statecore.log import Append
 from statecore.messages import Cancel, Failed, Start
 from statecore.replay import rebuild
 from statecore.run import Run
-from statecore.specialist import Specialist
 from statecore.workflow import Machine
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Children:
                 yield from self._born(machine, run, call, at, admission)
 
     def _born(self, machine: Machine, parent: Run, call: Call, at: float, admission: Admission) -> Iterator[Begun]:
-        declared = _specialist(machine, call).machine
+        declared = machine.chart.specialist(call).machine
         assert declared is not None
         child = declared()
         value = child.takes.unpack(call.request)
@@ -161,7 +160,7 @@ class Children:
                 call = waiting(held.run).get(child.id)
                 if call is None or held.machine is None:
                     return
-                found = outcome(call, _specialist(held.machine, call), child)
+                found = outcome(call, held.machine.chart.specialist(call), child)
                 await self._core.flights.land(held, attrs.evolve(found, at=self._core.clock.now()))
         except UnknownRun:
             return  # it was exported without its parent
@@ -205,7 +204,3 @@ class Children:
 
 def _with(parent: str) -> str:
     return f"cancelled with its parent {parent}"
-
-
-def _specialist(machine: Machine, call: Call) -> Specialist[Any, Any]:
-    return machine.chart.work(call).specialists[call.rank]

@@ -653,7 +653,7 @@ class _Turn:
         return self.machine.chart.work(call)
 
     def specialist(self, call: Call) -> Specialist[Any, Any]:
-        return self.work(call).specialists[call.rank]
+        return self.machine.chart.specialist(call)
 
     def pack(self, value: Any) -> Payload:
         return self.machine.contracts[id_of(type(value))].pack(value)

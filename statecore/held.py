@@ -64,7 +64,7 @@ class Held:
         return self.machine
 
     def specialist(self, call: Call) -> Specialist[Any, Any]:
-        return self.loaded().chart.work(call).specialists[call.rank]
+        return self.loaded().chart.specialist(call)
 
     def settling(self, call: Call, name: str) -> Contract[Any]:
         """The contract that a settled result must fit, before it could count as an attempt that failed."""

@@ -126,7 +126,7 @@ async def _said(engine: Engine, script: Script[Any], run: Run) -> _Says | None:
     """The next answer of a person, to the run or to one below it that has a script of its own."""
     found = []
     for call in questions(run):
-        person = script.workflow.machine.chart.work(call).specialists[call.rank]
+        person = script.workflow.machine.chart.specialist(call)
         if (says := script.says(person, call)) is not None:
             by = person.who[0] if isinstance(person, Person) and person.who else "script"
             found.append(_Says(call.since + says[0], run.id, call.id, says[1], by))

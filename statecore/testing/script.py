@@ -122,7 +122,7 @@ class Script(Generic[T]):
 
     def below(self, call: Call) -> "Script[Any] | None":
         """The script of the child run that a call waits for; None where it has none of its own."""
-        real = self.workflow.machine.chart.work(call).specialists[call.rank].machine
+        real = self.workflow.machine.chart.specialist(call).machine
         scripts = (entry for part in self._parts.values() for entry in part.entries if isinstance(entry, Script))
         return next((each for each in scripts if real is not None and each.workflow.machine is real()), None)
 

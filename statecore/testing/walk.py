@@ -88,7 +88,7 @@ class Walk:
         while calls := calls_of(self.run, state):
             failing = to_fail(self.machine, calls, step.fails) if step.fails else None
             call = failing or calls[0]
-            gives = self.machine.chart.work(call).specialists[call.rank].gives[0].cls
+            gives = self.machine.chart.specialist(call).gives[0].cls
             self._end(call.id, value if failing else self._example(gives), bool(failing))
             if call.id in self.run.calls:
                 return
@@ -108,7 +108,7 @@ class Walk:
 
     def _asked(self, call: Call) -> str:
         """Who answers a call to a person; "" where it is none."""
-        person = self.machine.chart.work(call).specialists[call.rank]
+        person = self.machine.chart.specialist(call)
         return (person.who[0] if person.who else "somebody") if isinstance(person, Person) else ""
 
     def _tell(self, input: Input) -> None:
